@@ -24,6 +24,7 @@ mod status;
 pub mod telemetry;
 mod timing;
 mod tls;
+pub mod traces;
 pub mod web;
 
 use std::{

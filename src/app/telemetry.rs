@@ -12,7 +12,12 @@ use actix_web::{
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tracing::{Span, field::Empty};
 use tracing_actix_web::{RequestId, RootSpanBuilder};
-use tracing_subscriber::{EnvFilter, fmt};
+use tracing_subscriber::{
+    EnvFilter, Layer as _, fmt, layer::SubscriberExt as _, registry, reload, util::SubscriberInitExt as _,
+};
+
+use super::traces::{self, TracesError};
+use crate::node::trace;
 
 /// Replaces the log's filter.
 type Reload = Box<dyn Fn(EnvFilter) + Send + Sync>;
@@ -20,9 +25,12 @@ static LOG: OnceLock<Reload> = OnceLock::new();
 
 /// Logs to standard error: lines on a terminal, JSON otherwise. `DIALPLANE_LOG` filters, such as `info` or
 /// `dialplane=debug,sqlx=warn`.
-pub fn init(default: &str) -> Result<(), BadFilter> {
+pub fn init(default: &str) -> Result<(), LogError> {
     let wanted = std::env::var("DIALPLANE_LOG").unwrap_or_default();
     let filter = filter(if wanted.trim().is_empty() { default } else { &wanted })?;
+    if traces::are_wanted() {
+        return with_traces(filter);
+    }
     // A log that can't be written, as its disk is full, must not keep a request from its answer: told of it, the writer would write the error to
     // stderr, where it panics (`eprintln!`).
     let log = fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false);
@@ -41,6 +49,16 @@ pub fn init(default: &str) -> Result<(), BadFilter> {
     Ok(())
 }
 
+/// The same, with spans for a collector. The log's filter does not hold for these.
+fn with_traces(filter: EnvFilter) -> Result<(), LogError> {
+    let (filter, handle) = reload::Layer::new(filter);
+    let log = fmt::layer().with_writer(std::io::stderr).log_internal_errors(false);
+    let log = if std::io::stderr().is_terminal() { log.boxed() } else { log.json().boxed() };
+    let _ = LOG.set(Box::new(move |filter| drop(handle.reload(filter))));
+    let _ = registry().with(log.with_filter(filter)).with(traces::layer()?).try_init();
+    Ok(())
+}
+
 /// Sets what a node logs; `None` for the default.
 pub fn set_level(wanted: Option<&str>) -> Result<(), BadFilter> {
     let filter = filter(wanted.filter(|wanted| !wanted.trim().is_empty()).unwrap_or(USUAL))?;
@@ -52,6 +70,18 @@ pub fn set_level(wanted: Option<&str>) -> Result<(), BadFilter> {
 
 /// What a node logs by default.
 pub const USUAL: &str = "info";
+
+/// The target of what is logged about requests.
+pub const TARGET: &str = module_path!();
+
+/// The log can't be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    #[error(transparent)]
+    Filter(#[from] BadFilter),
+    #[error(transparent)]
+    Traces(#[from] TracesError),
+}
 
 /// The setting `log`, or `DIALPLANE_LOG`, can't be understood.
 #[derive(Debug, thiserror::Error)]
@@ -162,8 +192,13 @@ pub struct Requests;
 
 impl RootSpanBuilder for Requests {
     fn on_request_start(request: &ServiceRequest) -> Span {
-        let request_id = request.extensions().get::<RequestId>().copied().map(tracing::field::display);
-        tracing::info_span!("request", request_id, method = %request.method(), path = request.uri().path(), status = Empty)
+        let id = request.extensions().get::<RequestId>().copied();
+        let request_id = id.map(tracing::field::display);
+        let span = tracing::info_span!("request", request_id, method = %request.method(), path = request.uri().path(), status = Empty);
+        if let Some(id) = id {
+            trace::belongs_to(&span, *id);
+        }
+        span
     }
 
     fn on_request_end<B: MessageBody>(span: Span, outcome: &Result<ServiceResponse<B>, Error>) {

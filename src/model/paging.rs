@@ -25,6 +25,8 @@ pub struct PageQuery {
 pub struct Window {
     pub after: Uuid,
     pub limit: i64,
+    /// The only thing that is shown of what is found.
+    pub only: Option<Uuid>,
 }
 
 /// The same for a list that is not in the order of ids: the key of the last thing before, if there is one.
@@ -61,7 +63,7 @@ impl PageQuery {
 
     pub fn window(&self) -> Result<Window> {
         let after = self.after()?.map_or(Ok(Uuid::nil()), |bytes| Uuid::from_slice(&bytes).map_err(|_| wrong_cursor()));
-        Ok(Window { after: after?, limit: self.limit()? })
+        Ok(Window { after: after?, limit: self.limit()?, only: None })
     }
 
     pub fn key_window(&self) -> Result<KeyWindow> {
@@ -102,10 +104,17 @@ fn page<T>(mut items: Vec<T>, limit: i64, key: impl Fn(&T) -> Vec<u8>) -> Page<T
 
 impl Window {
     /// The first window of a list, as large as one can be.
-    pub const FIRST: Self = Self { after: Uuid::nil(), limit: MOST };
+    pub const FIRST: Self = Self { after: Uuid::nil(), limit: MOST, only: None };
 
     /// Everything, for lists that rules keep short.
-    pub const ALL: Self = Self { after: Uuid::nil(), limit: i64::MAX - 1 };
+    pub const ALL: Self = Self { after: Uuid::nil(), limit: i64::MAX - 1, only: None };
+
+    /// The window in which this thing is the first, for a list in the order of ids; without one, the window in which there is none.
+    #[must_use]
+    pub fn of_one(id: Option<Uuid>) -> Self {
+        let before = |id: Uuid| Uuid::from_u128(id.as_u128().saturating_sub(1));
+        Self { after: id.map_or(Uuid::max(), before), limit: 1, only: id }
+    }
 
     /// What a statement's `limit` must be.
     #[must_use]
@@ -113,8 +122,14 @@ impl Window {
         self.limit + 1
     }
 
+    /// The same for a list in another order, with what its next cursor says.
+    pub fn page_by<T>(self, items: Vec<T>, cursor: impl Fn(&T) -> Vec<u8>) -> Page<T> {
+        page(items, self.limit, cursor)
+    }
+
     /// Makes the page of what the statement found.
-    pub fn page<T>(self, items: Vec<T>, id: impl Fn(&T) -> Uuid) -> Page<T> {
+    pub fn page<T>(self, mut items: Vec<T>, id: impl Fn(&T) -> Uuid) -> Page<T> {
+        items.retain(|item| self.only.is_none_or(|only| id(item) == only));
         page(items, self.limit, |item| id(item).as_bytes().to_vec())
     }
 }

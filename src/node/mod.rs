@@ -23,3 +23,4 @@ pub mod seals;
 pub mod seals_store;
 pub mod servers;
 mod servers_store;
+pub mod trace;

@@ -11,14 +11,15 @@ use crate::{
 };
 
 const ACME: &str = r#"
-tenant: { domain: acme.test, name: Acme }
+tenant: { domain: acme.test, name: Acme, external_id: customer-1, metadata: { plan: gold } }
 settings: { time_zone: Europe/Berlin, country: DE }
 pools: [{ first_number: 2000, last_number: 2999 }]
 extensions:
-  - { number: "2000", ring_seconds: 40 }
+  - { number: "2000", ring_seconds: 40, external_id: phone-1, metadata: { room: "2.01" } }
   - { number: "700", display_name: Door, sip_username: door, calls: { do_not_disturb: true } }
 agents:
-  - { email: ada@acme.test, first_name: Ada, last_name: Lovelace, role: manager, extensions: ["2000", "2001"] }
+  - { email: ada@acme.test, first_name: Ada, last_name: Lovelace, role: manager, extensions: ["2000", "2001"], external_id: hr-1,
+      metadata: { floor: "3", team: "text:group:sales" } }
   - { email: Grace@acme.test, first_name: Grace, last_name: Hopper, extensions: ["2002"], status: suspended }
 groups:
   - { name: sales, number: "3000", members: ["extension:2000", "extension:2002"], otherwise: { to: "queue:Support" } }
@@ -115,8 +116,9 @@ async fn applying_a_file_twice_or_an_export_changes_nothing() {
     }
     assert_eq!(written(&database).await, then, "no row, no version, no generation");
 
-    // The same file makes another tenant the same. Addresses and phone numbers belong to one.
-    let other = file.replace("acme.test", "other.test").replace("+4930123456", "+4930123457");
+    // The same file makes another tenant the same. Addresses, phone numbers and external ids of tenants belong to one.
+    let other = file.replace("acme.test", "other.test").replace("customer-1", "customer-2");
+    let other = other.replace("+4930123456", "+4930123457");
     let made = near(&["apply", "-f", "-"], &other).await;
     assert!(made.status.success(), "{}", said(&made));
     let exported = far(&["export", "--tenant", "other.test", "--as", "yaml"], "").await;
@@ -139,10 +141,14 @@ async fn a_changed_file_changes_what_differs_and_prune_deletes_the_rest() {
     let changed = without_grace
         .replace("ring_seconds: 40", "ring_seconds: 41")
         .replace(", \"extension:2002\"", "")
-        .replace("Door", "Gate");
+        .replace("Door", "Gate")
+        .replace("floor: \"3\", ", "")
+        .replace("plan: gold", "plan: silver");
     let tried = run(&["apply", "-f", "-", "--prune", "--dry-run"], &changed).await;
     let tried = said(&tried);
     for line in [
+        "~ tenant: metadata\n",
+        "~ agent ada@acme.test: metadata\n",
         "~ extension 2000: ring_seconds\n",
         "~ extension 700: display_name\n",
         "~ group sales: members\n",
@@ -159,6 +165,10 @@ async fn a_changed_file_changes_what_differs_and_prune_deletes_the_rest() {
     assert!(pruned.status.success(), "{}", said(&pruned));
     assert_eq!(cli.json(&["agent", "list", "--tenant", "acme.test"]).as_array().unwrap().len(), 1);
     assert_eq!(cli.json(&["extension", "show", "700", "--tenant", "acme.test"])["display_name"], "Gate");
+    let ada = cli.json(&["agent", "show", "ada@acme.test", "--tenant", "acme.test"]);
+    assert_eq!((&ada["external_id"], &ada["metadata"]), (&json!("hr-1"), &json!({ "team": "group:sales" })));
+    let again = run(&["apply", "-f", "-", "--prune"], &changed).await;
+    assert!(said(&again).contains("0 created, 0 changed, 0 deleted"), "{}", said(&again));
     // The tenant has what the file has, and nothing else.
     let nothing = "agents: []\nextensions: []\ngroups: []\ndestinations: []\nnumbers: []\ndialplan_entries: []\n";
     let emptied = run(&["apply", "-f", "-", "--tenant", "acme.test", "--prune", "--yes"], nothing).await;

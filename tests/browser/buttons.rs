@@ -258,6 +258,91 @@ async fn a_call_is_held_transferred_and_ended_by_buttons_and_a_refusal_stands_be
 }
 
 #[actix_web::test]
+async fn a_third_is_asked_and_joins_a_phone_is_muted_and_keys_are_pressed_by_buttons() {
+    let Some(browser) = Chromium::start().await else { return };
+    let database = Database::new().await;
+    let floor = Floor::open(&database, &browser).await;
+    let mut gallery = Gallery { browser: &browser, site: &floor.site, pictures: pictures(), findings: Vec::new() };
+    browser.size(1440, 900).await;
+    let phones = floor.site.node.api("GET", &format!("/v1/tenants/{}/extensions", floor.tenant), Value::Null).await;
+    let text = |phone: &Value, field: &str| phone[field].as_str().unwrap().to_owned();
+    let mut others = phones.items().as_array().unwrap().clone();
+    others.retain(|phone| ![&floor.own.1, &floor.agent.1].contains(&&text(phone, "number")));
+    let (third, number) = (text(&others[0], "sip_username"), text(&others[0], "number"));
+    goes(&browser, &floor.site, "/app/live").await;
+    let call = floor.talks(&floor.agent.0, "+493012345678");
+    browser.sees("Talking").await;
+
+    // What is no key is said beside the field.
+    opens(&browser).await;
+    chooses(&browser, "dtmf").await;
+    browser.sees("the other side hears them").await;
+    presses(&browser, "enter").await;
+    browser.sees("Say which keys.").await;
+    let field = browser.page.find(Locator::Id("ask-keys-keys")).await.unwrap();
+    field.send_keys("1x").await.unwrap();
+    presses(&browser, "enter").await;
+    browser.sees("must be 1 to 40").await;
+    gallery.look_around("act-keys").await;
+    browser.size(1440, 900).await;
+    field.clear().await.unwrap();
+    field.send_keys("12 #").await.unwrap();
+    presses(&browser, "enter").await;
+    assert_eq!(floor.told("uuid_send_dtmf").await, format!("uuid_send_dtmf {} 12#", call.a));
+    browser.sees("The keys were pressed.").await;
+    let _ = browser.complaints().await;
+
+    let bug = |function: &str| json!({ "Media-Bug-Function": function });
+    opens(&browser).await;
+    chooses(&browser, "mute").await;
+    assert_eq!(floor.told("uuid_audio").await, format!("uuid_audio {} start read mute 1", call.b));
+    fires(&floor.socket, "MEDIA_BUG_START", call.b, call.a, &bug("audio"));
+    browser.sees("The phone is muted.").await;
+    opens(&browser).await;
+    chooses(&browser, "unmute").await;
+    assert_eq!(floor.told("uuid_audio").await, format!("uuid_audio {} stop", call.b));
+    fires(&floor.socket, "MEDIA_BUG_STOP", call.b, call.a, &bug("audio"));
+    browser.sees("The phone is heard again.").await;
+
+    opens(&browser).await;
+    chooses(&browser, "consult").await;
+    browser.sees("Ask somebody first").await;
+    browser.page.find(Locator::Id("ask-to-number")).await.unwrap().send_keys(&number).await.unwrap();
+    presses(&browser, "enter").await;
+    let command = floor.told("uuid_dual_transfer").await;
+    assert!(command.starts_with(&format!("uuid_dual_transfer {} {}/XML/acme.test ", call.b, number)), "{command}");
+    let pair = json!({ "Bridge-A-Unique-ID": call.a, "Bridge-B-Unique-ID": call.b });
+    fires(&floor.socket, "CHANNEL_UNBRIDGE", call.a, call.a, &pair);
+    browser.sees("The other side hears music while the phone asks.").await;
+    // Whoever is asked answers.
+    let asked = Uuid::new_v4();
+    let called = json!({ "Call-Direction": "outbound", "Channel-Name": format!("sofia/internal/{}@192.0.2.8", third),
+        "Other-Leg-Unique-ID": call.b, "variable_dialplane_taken_by": format!("{}@acme.test", third) });
+    fires(&floor.socket, "CHANNEL_CREATE", asked, call.a, &called);
+    opens(&browser).await;
+    find(&browser, "[data-rows=calls] details[open] [data-act=cancel]").await;
+    for gone in ["consult", "complete", "conference"] {
+        let css = format!("[data-rows=calls] [data-act={gone}]");
+        assert!(browser.page.find(Locator::Css(&css)).await.is_err(), "{gone} while the third rings");
+    }
+    fires(&floor.socket, "CHANNEL_ANSWER", asked, call.a, &json!({}));
+    let pair = json!({ "Bridge-A-Unique-ID": call.b, "Bridge-B-Unique-ID": asked });
+    fires(&floor.socket, "CHANNEL_BRIDGE", call.b, call.a, &pair);
+    find(&browser, "[data-rows=calls] details[open] [data-act=complete]").await;
+    gallery.look_around("act-consulting").await;
+    browser.size(1440, 900).await;
+    if browser.page.find(Locator::Css("[data-rows=calls] details[open]")).await.is_err() {
+        opens(&browser).await;
+    }
+    chooses(&browser, "conference").await;
+    assert_eq!(floor.told("uuid_transfer").await, format!("uuid_transfer {} three_way:{} inline", call.a, call.b));
+    fires(&floor.socket, "MEDIA_BUG_START", call.b, call.a, &bug("eavesdrop"));
+    browser.sees("All three talk.").await;
+    assert!(gallery.findings.is_empty(), "{:#?}", gallery.findings);
+    floor.stop(browser).await;
+}
+
+#[actix_web::test]
 async fn a_call_that_a_button_ends_leaves_the_list_also_if_it_was_up_before_the_page() {
     let Some(browser) = Chromium::start().await else { return };
     let database = Database::new().await;

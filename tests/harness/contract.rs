@@ -53,7 +53,7 @@ fn close(schema: &mut Value) {
 
 impl Described {
     fn check(&self, method: &str, path: &str, answer: &Answer) {
-        let path = path.split('?').next().unwrap();
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
         let Some((template, operations)) = self.route(path) else { return };
         // A browser's preflight request for another site's page.
         if method == "OPTIONS" && answer.status == 204 {
@@ -91,6 +91,10 @@ impl Described {
         let content = &response["content"][&media];
         assert!(content.is_object(), "{what} with {media} is not described: {}", answer.text());
         if !media.ends_with("json") {
+            return;
+        }
+        // Whoever names the fields gets no others.
+        if query.split('&').any(|one| one.starts_with("fields=")) && answer.status == 200 {
             return;
         }
         let body = answer.json();

@@ -14,7 +14,7 @@ async fn the_database_shows_a_tenant_its_own_rows_and_changes_no_others() {
     for (domain, number) in [("a.test", "+12025550100"), ("b.test", "+12025550101")] {
         let tenant = node.tenant(domain).await;
         let extension = node.extension(tenant, json!({ "number": "77" })).await["id"].clone();
-        let group = json!({ "name": "sales", "members": [extension] });
+        let group = json!({ "name": "sales", "members": [extension], "external_id": "crm-1" });
         node.api("POST", &format!("/v1/tenants/{tenant}/groups"), group).await;
         node.api("POST", &format!("/v1/phone-numbers?tenant_id={tenant}"), json!({ "number": number })).await;
         node.api("POST", &format!("/v1/tenants/{tenant}/reserved-numbers"), json!({ "number": "99", "reason": "x" }))

@@ -239,7 +239,11 @@ impl Played {
                 self.tiers.remove(&(queue.into(), agent.into()));
             }
             ["callcenter_config", "agent", "set", ..]
-            | ["uuid_kill" | "uuid_hold" | "uuid_transfer" | "uuid_setvar_multi" | "uuid_bridge" | "uuid_audio", ..]
+            | [
+                "uuid_kill" | "uuid_hold" | "uuid_transfer" | "uuid_setvar_multi" | "uuid_bridge" | "uuid_audio"
+                | "uuid_send_dtmf" | "uuid_dual_transfer",
+                ..,
+            ]
             | ["sched_del" | "vm_delete", _]
             | ["sched_hangup", _, _, "ALLOTTED_TIMEOUT"]
             | ["sched_broadcast", _, _, _, "bleg"]

@@ -153,6 +153,43 @@ async fn a_call_is_shown_with_both_sides_and_nothing_of_it_stays_when_the_switch
 }
 
 #[actix_web::test]
+async fn a_call_is_over_soon_after_its_legs_hang_up_also_if_their_records_can_t_be_posted() {
+    let fleet = Fleet::new().await;
+    let (node, domain, phone) = (&fleet.stage.node, &fleet.stage.domain, &fleet.stage.phone);
+    let path = format!("/v1/live/calls?tenant_id={}", fleet.stage.tenant);
+    known(&fleet).await;
+    let (a, b) = (Uuid::new_v4(), Uuid::new_v4());
+    let caller = json!({ "Call-Direction": "inbound", "Channel-Name": "sofia/external/+493012345678@carrier.test", "Caller-Context": "public" });
+    let called = json!({
+        "Call-Direction": "outbound", "Channel-Name": format!("sofia/internal/{phone}@192.0.2.7:5060"), "Other-Leg-Unique-ID": a,
+        "variable_dialplane_taken_by": format!("{phone}@{domain}"),
+    });
+    fires(&fleet.socket, leg("CHANNEL_CREATE", a, a, &caller), now());
+    fires(&fleet.socket, leg("CHANNEL_CREATE", b, a, &called), now());
+    until(node, &path, |shown| count(shown) == 1).await;
+    for of in [b, a] {
+        fires(&fleet.socket, leg("CHANNEL_HANGUP", of, a, &json!({ "Hangup-Cause": "NORMAL_CLEARING" })), now());
+    }
+    until(node, &path, |shown| count(shown) == 0).await;
+    // They are over only when their records are on disk, long after.
+    for of in [b, a] {
+        fires(
+            &fleet.socket,
+            leg("CHANNEL_HANGUP_COMPLETE", of, of, &json!({ "Hangup-Cause": "NORMAL_CLEARING" })),
+            now(),
+        );
+    }
+    let other = Uuid::new_v4();
+    fires(&fleet.socket, leg("CHANNEL_CREATE", other, other, &caller), now());
+    let called = json!({ "Call-Direction": "outbound", "Channel-Name": format!("sofia/internal/{phone}@192.0.2.7:5060"), "Other-Leg-Unique-ID": other,
+        "variable_dialplane_taken_by": format!("{phone}@{domain}") });
+    fires(&fleet.socket, leg("CHANNEL_CREATE", Uuid::new_v4(), other, &called), now());
+    let shown = until(node, &path, |shown| count(shown) > 0).await;
+    assert_eq!((count(&shown), &shown["items"][0]["id"]), (1, &json!(other)), "{shown}");
+    fleet.stage.stop().await;
+}
+
+#[actix_web::test]
 async fn what_goes_on_already_is_read_when_a_node_comes_and_lost_events_are_made_up_for_by_the_next_reading() {
     let fleet = Fleet::new().await;
     known(&fleet).await;

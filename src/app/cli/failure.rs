@@ -10,7 +10,12 @@ use super::{
     sure::Unsure,
 };
 use crate::{
-    app::{StartError, backup::BackupError, embedded::ClusterError, telemetry::BadFilter},
+    app::{
+        StartError,
+        backup::BackupError,
+        embedded::ClusterError,
+        telemetry::{BadFilter, LogError},
+    },
     http::problem::Problem,
     model::error::Error,
     node::{database::DatabaseError, fitness::Unfit, schema::SchemaError},
@@ -304,7 +309,7 @@ fn code(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
     if error.is::<KeyringError>() {
         return Some("keys");
     }
-    (error.is::<figment::Error>() || error.is::<BadFilter>()).then_some("settings")
+    (error.is::<figment::Error>() || error.is::<BadFilter>() || error.is::<LogError>()).then_some("settings")
 }
 
 fn of_backup(error: &BackupError) -> &'static str {

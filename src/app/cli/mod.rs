@@ -36,7 +36,7 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use self::nouns::Description;
-use crate::app::{renewal::Source, settings::Settings, telemetry};
+use crate::app::{renewal::Source, settings::Settings, telemetry, traces};
 
 /// What `--version` prints: the version, with its commit and date.
 pub const VERSION: &str = env!("PROGRAM_VERSION");
@@ -240,7 +240,9 @@ fn read_and_run() -> ExitCode {
     if let Err(error) = telemetry::init(if quiet { "warn" } else { telemetry::USUAL }) {
         return failure::report(json, &error.into());
     }
-    match system.block_on(run(cli)) {
+    let done = system.block_on(run(cli));
+    traces::end();
+    match done {
         Ok(code) => code,
         Err(error) => failure::report(json, &error),
     }

@@ -115,11 +115,15 @@ async fn import(local: &Local, dir: &Path, switch: Option<&SwitchName>) -> anyho
     let pool = local.changes.pool();
     let switch = match switch {
         Some(name) => switches::store::by_name(pool, name).await?.map(|switch| switch.id),
-        None => match &switches::store::list(pool, crate::model::paging::Window::FIRST).await?[..] {
-            [only] => Some(only.id),
-            [] => None,
-            _ => anyhow::bail!("say which switch wrote the records: --switch NAME"),
-        },
+        None => {
+            match &switches::store::list(pool, &switches::store::Filter::default(), crate::model::paging::Window::FIRST)
+                .await?[..]
+            {
+                [only] => Some(only.id),
+                [] => None,
+                _ => anyhow::bail!("say which switch wrote the records: --switch NAME"),
+            }
+        }
     };
     let switch = switch.ok_or_else(|| Missing("there is no such switch".into()))?;
     let mut files = Vec::new();

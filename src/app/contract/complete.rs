@@ -146,6 +146,7 @@ pub fn complete(described: &mut Value) {
         }
     }
     if let Some(schemas) = described["components"]["schemas"].as_object_mut() {
+        super::labels::add(schemas);
         for (name, schema) in &mut *schemas {
             explain(name, schema);
         }
@@ -250,6 +251,16 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value, example: 
             if let Some(meaning) = FIELDS.get(&format!("?{name}")).or_else(|| FIELDS.get(name)) {
                 parameter["description"] = meaning.as_str().into();
             }
+        }
+    }
+    if method == "get" && operation["responses"]["200"].to_string().contains("/schemas/Page_") {
+        let fields = json!({
+            "name": super::members::FIELDS, "in": "query", "required": false, "example": "id", "schema": { "type": "string" },
+            "description": "Only these members of each item, with commas between them. Items of that answer lack all others.",
+        });
+        let parameters = operation.as_object_mut().map(|operation| operation.entry("parameters").or_insert(json!([])));
+        if let Some(parameters) = parameters.and_then(Value::as_array_mut) {
+            parameters.push(fields);
         }
     }
     let has_body = operation.get("requestBody").is_some();

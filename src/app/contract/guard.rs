@@ -9,7 +9,7 @@ use actix_web::{
     web::Query,
 };
 
-use super::{Takes, contract};
+use super::{Takes, contract, members};
 use crate::{
     http::problem::Problem,
     tenancy::auth::{
@@ -29,7 +29,12 @@ pub async fn known(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let Some(problem) = unknown(&request) else {
-        return next.call(request).await.map(ServiceResponse::map_into_boxed_body);
+        let wanted = members::of(&request);
+        let answer = next.call(request).await.map(ServiceResponse::map_into_boxed_body)?;
+        return match wanted {
+            Some(wanted) => members::only(answer, &wanted).await,
+            None => Ok(answer),
+        };
     };
     // Whoever may not ask at all hears that first.
     let pattern = request.match_pattern().unwrap_or_default();
@@ -47,7 +52,9 @@ fn unknown(request: &ServiceRequest) -> Option<Problem> {
     }
     let takes = contract().routes.get(&request.match_pattern()?)?.get(request.method().as_str())?;
     let media = media.and_then(|media| media.to_str().ok());
-    unknown_parameter(takes, request.query_string()).or_else(|| wrong_type(takes, media?))
+    let query = request.query_string();
+    let unknown_member = || members::unknown(&members::wanted(query)?, &takes.members);
+    unknown_parameter(takes, query).or_else(unknown_member).or_else(|| wrong_type(takes, media?))
 }
 
 fn unknown_parameter(takes: &Takes, query: &str) -> Option<Problem> {

@@ -6,6 +6,8 @@
 mod complete;
 mod examples;
 mod guard;
+mod labels;
+mod members;
 mod plain;
 
 use std::{
@@ -37,6 +39,8 @@ struct Takes {
     parameters: Vec<String>,
     /// The types of its body.
     bodies: Vec<String>,
+    /// The members of its items, if it is a list.
+    members: Vec<String>,
 }
 
 /// The description is made once, as making it takes megabytes of memory and many milliseconds: when a node starts, or by a command that
@@ -62,10 +66,30 @@ impl Contract {
             let parameters = parameters.filter_map(|parameter| parameter["name"].as_str().map(str::to_owned)).collect();
             let bodies = operation["requestBody"]["content"].as_object();
             let bodies = bodies.into_iter().flatten().map(|(media, _)| media.clone()).collect();
+            let members = members(&described, operation);
             let route = routes.entry(path.to_owned()).or_default();
-            route.insert(method.to_uppercase(), Takes { parameters, bodies });
+            route.insert(method.to_uppercase(), Takes { parameters, bodies, members });
         }
         Self { json: described.to_string(), document: described, routes }
+    }
+}
+
+/// The members of what an operation lists.
+fn members(described: &Value, operation: &Value) -> Vec<String> {
+    let named = |schema: &Value| -> Option<Value> {
+        let name = schema["$ref"].as_str()?.rsplit('/').next()?;
+        Some(described["components"]["schemas"][name].clone())
+    };
+    let page = named(&operation["responses"]["200"]["content"]["application/json"]["schema"]);
+    let item = page.and_then(|page| named(&page["properties"]["items"]["items"]));
+    let members = item.as_ref().and_then(|item| item["properties"].as_object());
+    members.into_iter().flat_map(|members| members.keys().cloned()).collect()
+}
+
+/// Adds what no type of a subject says, for commands that are made from the description: it takes them less time than the whole of it.
+pub fn add_labels(described: &mut Value) {
+    if let Some(schemas) = described["components"]["schemas"].as_object_mut() {
+        labels::add(schemas);
     }
 }
 

@@ -15,16 +15,20 @@ pub fn make_plain(schemas: &mut Schemas) {
     }
 }
 
-/// The items of a page get the name of their type, which utoipa writes out.
+/// The items of a page, and what changes one of many, get the name of their type, which utoipa writes out.
 fn name_items(schemas: &mut Schemas) {
-    let pages = schemas.keys().filter(|name| name.starts_with("Page_")).cloned().collect::<Vec<_>>();
-    for page in pages {
-        let item = page.trim_start_matches("Page_").to_owned();
-        let Some(items) = schemas.get_mut(&page).and_then(|page| page.pointer_mut("/properties/items/items")) else {
-            continue;
-        };
-        let written_out = std::mem::replace(items, json!({ "$ref": format!("#/components/schemas/{item}") }));
-        schemas.entry(item).or_insert(written_out);
+    for (prefix, place) in [("Page_", "/properties/items/items"), ("ChangeOf_", "/properties/set")] {
+        let outer = schemas.keys().filter(|name| name.starts_with(prefix)).cloned().collect::<Vec<_>>();
+        for name in outer {
+            let item = name.trim_start_matches(prefix).to_owned();
+            let Some(inner) = schemas.get_mut(&name).and_then(|outer| outer.pointer_mut(place)) else { continue };
+            let mut named = json!({ "$ref": format!("#/components/schemas/{item}") });
+            if prefix == "ChangeOf_" {
+                named["description"] = "A merge patch, as for one thing by itself.".into();
+            }
+            let written_out = std::mem::replace(inner, named);
+            schemas.entry(item).or_insert(written_out);
+        }
     }
 }
 

@@ -95,11 +95,11 @@ async fn list(visitor: Visitor, query: Query<ListQuery>) -> Page {
         _ => None,
     };
     let search = query.search.chars().take(100).collect::<String>();
-    let filter =
-        store::Filter { search: Some(search.clone()).filter(|text| !text.trim().is_empty()), status, role: None };
+    let wanted = Some(search.clone()).filter(|text| !text.trim().is_empty());
+    let filter = store::Filter { search: wanted, status, ..store::Filter::default() };
     let window = PageQuery { limit: Some(50), cursor: query.cursor.clone() }.window()?;
     let mut db = visitor.api.read(&actor).await?;
-    let page = store::page(&mut db, tenant, &filter, window).await?;
+    let page = store::page(&mut db, tenant, &filter, window.into()).await?;
     let next = page.next_cursor.map(|cursor| {
         let (search, status) = (in_query(&search), in_query(&query.status));
         format!("/app/agents?search={search}&status={status}&cursor={cursor}")

@@ -155,7 +155,7 @@ async fn act(visitor: Visitor, id: Path<Uuid>, sent: Sent) -> Page {
     let form = Form::of(sent.into_inner());
     let actor = visitor.sends(Resource::Live, Level::Own, &form).await?;
     let path = path(&actor, tenant_of(&form), &format!("/v1/live/calls/{id}/actions"))?;
-    let body = body(&form, &["action", "leg_id", "to", "queue_id", "extension_id"]);
+    let body = body(&form, &["action", "leg_id", "to", "queue_id", "extension_id", "digits"]);
     let s = &visitor.shell;
     match visitor.ask(Ask::new(Method::POST, path).json(&body)).await {
         Ok(answer) if answer.body["job"].is_object() => Ok(begun(s, &answer.body["job"])),

@@ -45,7 +45,7 @@ impl Row {
         let row = |state, numbers, why| Self { line, email, state, numbers, why };
         match outcome {
             Outcome::Created { agent } => {
-                row(State::Created, agent.extensions.into_iter().map(|phone| phone.number).collect(), None)
+                row(State::Created, agent.extensions.iter().map(|phone| phone.number.clone()).collect(), None)
             }
             Outcome::NotCreated => row(State::Waits, vec![], None),
             Outcome::Refused(reason) => {

@@ -23,7 +23,11 @@ pub use self::{
     words::{Country, Currency, Prose, TemplateName, Words},
 };
 use crate::{
-    model::language::Language,
+    model::{
+        error::Error,
+        labels::{ExternalId, Labels, MOST_KEYS, metadata},
+        language::Language,
+    },
     text::Codecs,
     text::{Code, TimeZone, Why},
 };
@@ -202,6 +206,12 @@ pub struct Template {
     #[serde(default)]
     pub version: i32,
     pub settings: Settings,
+    /// The id that it has in another system. No other template has the same.
+    #[serde(default)]
+    pub external_id: Option<ExternalId>,
+    /// Up to 20 texts by key, for another system. No secrets belong here.
+    #[serde(default, deserialize_with = "metadata")]
+    pub metadata: BTreeMap<String, String>,
 }
 
 fn schema_number() -> u8 {
@@ -285,6 +295,11 @@ impl Template {
             return Err(wrong("schema", Code::UnknownSchema));
         }
         template.settings.check().map_err(|error| wrong(&format!("settings.{}", error.field), error.why))?;
+        let labels = Labels { external_id: None, metadata: template.metadata.clone() };
+        labels.check().map_err(|error| match error {
+            Error::InvalidAt { field, why } => wrong(&field, why),
+            _ => wrong("metadata", Code::entries(MOST_KEYS)),
+        })?;
         Ok(template)
     }
 }

@@ -17,6 +17,7 @@ use crate::{
         bulk::{self as of_many, Changes, Deletions},
         change::{self, ChangeRequest, Outcome},
         input,
+        labels::{self, ExternalIdQuery, Kind, Labelled, With},
         problem::Problem,
     },
     model::{
@@ -24,6 +25,7 @@ use crate::{
         paging::{Page, PageQuery},
         put::Put,
         used::UsedKind,
+        sorting::{CREATED, SortQuery},
         user::UserStatus,
         which::Which,
     },
@@ -32,9 +34,14 @@ use crate::{
         Api, DetachQuery, TenantQuery,
         auth::{actor::Actor, rules::Role},
         many::Many,
+        users::User,
     },
     text::Code,
 };
+
+labels::labelled!(User, Agent, |it| it.tenant_id);
+labels::labelled!(Agent.user);
+labels::labelled!(CreatedAgent.user);
 
 fn maker<'a>(api: &'a Api, actor: &Actor) -> Maker<'a> {
     Maker { is_scoped: !actor.is_unlimited, ..Maker::new(&api.auth.public_url, actor.role) }
@@ -53,13 +60,14 @@ pub async fn create_agent(
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.tenant_or(query.tenant_id)?;
-    let new: NewAgent = input::parse(&body)?;
+    let With { of: new, labels }: With<NewAgent> = input::parse(&body)?;
     let work = async |change: &mut Change| {
         if let Some(known) = store::by_email(change.db(), tenant, new.email.as_str()).await? {
             let why = Code::EmailTaken.with("email", &new.email);
             return Err(Error::taken(why, UsedKind::Agent, known.user.id, known.user.email).into());
         }
         let made = create(change, maker(&api, &actor), tenant, new).await?;
+        let made = labels::made(change, made, labels).await?;
         let location = actor.place(tenant, &format!("/v1/admin/agents/{}", made.user.id));
         Outcome::created(&made, made.user.version, location)
     };
@@ -95,27 +103,61 @@ pub async fn create_agents(
 struct ListQuery {
     /// Part of a name, an e-mail address or a number.
     search: Option<String>,
+    /// Only the one with this e-mail address.
+    email: Option<String>,
+    /// Only those with this in their name, in any case of its letters.
+    name: Option<String>,
     #[param(inline)]
     status: Option<UserStatus>,
     #[param(inline)]
     role: Option<Role>,
 }
 
+/// What may be shown with each agent.
+#[derive(Debug, Clone, Copy, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = AgentExpand)]
+enum Expand {
+    Numbers,
+}
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct ExpandQuery {
+    /// `numbers` adds the phone numbers that each of them calls out with.
+    #[param(inline)]
+    expand: Option<Expand>,
+}
+
+/// What the list can be sorted by.
+const SORTS: [&str; 3] = [CREATED, "name", "email"];
+
 /// List agents
-#[utoipa::path(tag = "agents", params(TenantQuery, ListQuery, PageQuery), responses((status = 200, body = Page<Agent>)))]
+///
+/// It can be sorted by `created_at`, `name` (the last name first) or `email`.
+#[utoipa::path(tag = "agents", params(TenantQuery, ListQuery, ExpandQuery, ExternalIdQuery, SortQuery, PageQuery), responses((status = 200, body = Page<Agent>)))]
 #[get("/v1/admin/agents")]
 pub async fn list_agents(
     api: Data<Api>,
     actor: Actor,
     tenant: Query<TenantQuery>,
     query: Query<ListQuery>,
+    expand: Query<ExpandQuery>,
+    named: Query<ExternalIdQuery>,
+    sort: Query<SortQuery>,
     page: Query<PageQuery>,
-) -> Result<Json<Page<Agent>>, Problem> {
+) -> Result<Json<Page<Labelled<Agent>>>, Problem> {
     let tenant = actor.tenant_or(tenant.tenant_id)?;
-    let window = page.window()?;
-    let query = query.into_inner();
-    let filter = store::Filter { search: query.search, status: query.status, role: query.role };
-    Ok(Json(store::page(&mut *api.read(&actor).await?, tenant, &filter, window).await?))
+    let sorted = sort.sorted(&page, &SORTS)?;
+    let ListQuery { search, email, name, status, role } = query.into_inner();
+    let filter = store::Filter { search, email, name, status, role };
+    let mut db = api.read(&actor).await?;
+    let sorted = named.sorted(&mut db, Kind::Agent, Some(tenant), sorted).await?;
+    let mut page = store::page(&mut db, tenant, &filter, sorted).await?;
+    if let Some(Expand::Numbers) = expand.expand {
+        store::with_numbers(&mut db, tenant, &mut page.items).await?;
+    }
+    Ok(Json(labels::page(&mut db, page).await?))
 }
 
 /// Show an agent
@@ -128,8 +170,10 @@ pub async fn show_agent(
     path: Path<Uuid>,
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.tenant_or(query.tenant_id)?;
-    let agent = store::get(&mut *api.read(&actor).await?, tenant, *path).await?;
+    let mut db = api.read(&actor).await?;
+    let agent = store::get(&mut *db, tenant, *path).await?;
     let agent = agent.ok_or_else(|| Problem::not_found("agent"))?;
+    let agent = labels::of(&mut db, agent).await?;
     Ok(change::shown(&agent, agent.user.version))
 }
 
@@ -145,9 +189,10 @@ pub async fn update_agent(
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.tenant_or(query.tenant_id)?;
-    let patch = input::patch::<AgentPatch, Agent>(&body)?;
+    let With { of: patch, labels } = input::patch::<With<AgentPatch>, Agent>(&body)?;
     let work = async |change: &mut _| {
         let agent = update(change, maker(&api, &actor), tenant, *path, patch, request.if_match).await?;
+        let agent = labels::changed(change, agent, labels).await?;
         Outcome::changed(&agent, agent.user.version)
     };
     request.run(&api, &actor, &body, work).await
@@ -188,8 +233,10 @@ pub async fn agent_by_email(
     path: Path<String>,
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.tenant_or(query.tenant_id)?;
-    let agent = store::by_email(&mut *api.read(&actor).await?, tenant, &path).await?;
+    let mut db = api.read(&actor).await?;
+    let agent = store::by_email(&mut *db, tenant, &path).await?;
     let agent = agent.ok_or_else(|| Problem::not_found("agent"))?;
+    let agent = labels::of(&mut db, agent).await?;
     Ok(change::shown(&agent, agent.user.version))
 }
 
@@ -208,13 +255,14 @@ pub async fn put_agent(
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.tenant_or(query.tenant_id)?;
-    let new: NewAgent = input::parse(&body)?;
+    let With { of: new, labels }: With<NewAgent> = input::parse(&body)?;
     if !new.email.as_str().eq_ignore_ascii_case(&path) {
         return Err(Error::invalid("email", Code::NotThePathsName).into());
     }
     let work = async |change: &mut _| {
         let put = super::put(change, maker(&api, &actor), tenant, new, request.if_match).await?;
-        let user = match &put {
+        let put = labels::put(change, put, labels).await?;
+        let user: &User = match &put {
             Put::Made(made) => &made.user,
             Put::Is(agent) => &agent.user,
         };
@@ -237,9 +285,10 @@ pub async fn update_agents(
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.tenant_or(query.tenant_id)?;
     let many = Many { api: &api, actor: &actor, request: &request, tenant, body: &body };
-    let one = async |change: &mut Change, (which, patch): (Which, AgentPatch)| {
+    let one = async |change: &mut Change, (which, with): (Which, With<AgentPatch>)| {
         let before = store::which(change.db(), tenant, &which).await?.ok_or(Error::NotFound("agent"))?;
-        let after = update(change, maker(&api, &actor), tenant, before.id, patch, None).await?;
+        let after = update(change, maker(&api, &actor), tenant, before.id, with.of, None).await?;
+        let after = labels::changed(change, after, with.labels).await?;
         Ok((before.id, of_many::changed(before.version, after.user.version)))
     };
     many.change(one).await

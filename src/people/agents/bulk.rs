@@ -5,7 +5,10 @@ use uuid::Uuid;
 
 use super::{CreatedAgent, Maker, NewAgent, create_all};
 use crate::{
-    http::problem::Reason,
+    http::{
+        labels::{self, Labelled, With},
+        problem::Reason,
+    },
     model::error::{Error, Result},
     node::changes::Change,
     telephony::pools,
@@ -43,7 +46,8 @@ pub struct Line {
 #[schema(as = AgentOutcome)]
 pub enum Outcome {
     Created {
-        agent: Box<CreatedAgent>,
+        #[schema(value_type = CreatedAgent)]
+        agent: Box<Labelled<CreatedAgent>>,
     },
     /// The line is valid, but others are not, and it was all or none.
     NotCreated,
@@ -73,7 +77,7 @@ impl Report {
 }
 
 /// A line as it was read: an agent, or what is wrong with it.
-pub type Read = std::result::Result<NewAgent, Error>;
+pub type Read = std::result::Result<With<NewAgent>, Error>;
 
 /// Reads the lines of a request.
 pub fn from_json(values: Vec<serde_json::Value>) -> Result<Vec<(String, Read)>> {
@@ -97,7 +101,7 @@ pub(super) fn check_count(count: usize, most: usize) -> Result<()> {
 }
 
 /// Removes the lines with errors, and notes the errors.
-fn take_out(sound: &mut Vec<(usize, NewAgent)>, outcomes: &mut [Outcome], wrong: super::Wrong) -> Result<()> {
+fn take_out(sound: &mut Vec<(usize, With<NewAgent>)>, outcomes: &mut [Outcome], wrong: super::Wrong) -> Result<()> {
     let mut out = std::collections::HashSet::new();
     for (at, error) in wrong {
         let at = match &error {
@@ -128,7 +132,7 @@ fn too_few_numbers(mut wrong: super::Wrong) -> std::result::Result<Error, super:
 async fn go_without(
     change: &mut Change,
     tenant: Uuid,
-    sound: &mut Vec<(usize, NewAgent)>,
+    sound: &mut Vec<(usize, With<NewAgent>)>,
     outcomes: &mut [Outcome],
     error: Error,
 ) -> Result<()> {
@@ -160,6 +164,26 @@ enum NotKept {
     NotWhole,
 }
 
+/// The agents with what their lines say of labels.
+async fn with_labels(
+    change: &mut Change,
+    created: Vec<CreatedAgent>,
+    lines: &[(usize, With<NewAgent>)],
+) -> std::result::Result<Vec<Labelled<CreatedAgent>>, super::Wrong> {
+    let (mut all, mut wrong) = (Vec::with_capacity(created.len()), Vec::new());
+    for (at, (agent, (_, line))) in created.into_iter().zip(lines).enumerate() {
+        if line.labels.is_empty() {
+            all.push(Labelled::plain(agent));
+            continue;
+        }
+        match labels::made(change, agent, line.labels.clone()).await {
+            Ok(agent) => all.push(agent),
+            Err(error) => wrong.push((at, error)),
+        }
+    }
+    if wrong.is_empty() { Ok(all) } else { Err(wrong) }
+}
+
 /// Creates the agents of a file. Errors of the database are `Err`; errors of lines are in the report.
 pub async fn create(
     change: &mut Change,
@@ -185,9 +209,10 @@ pub async fn create(
     // Lines with errors are removed until the rest can be created, so that the report has all errors.
     while !sound.is_empty() {
         let whole = sound.len() == outcomes.len();
-        let agents = sound.iter().map(|(_, agent)| agent.clone()).collect::<Vec<_>>();
+        let agents = sound.iter().map(|(_, agent)| agent.of.clone()).collect::<Vec<_>>();
         let tried = change.attempt(async |change| {
             let created = create_all(change, maker, tenant, &agents).await.map_err(NotKept::Wrong)?;
+            let created = with_labels(change, created, &sound).await.map_err(NotKept::Wrong)?;
             if whole || partial { Ok(created) } else { Err(NotKept::NotWhole) }
         });
         match tried.await? {

@@ -175,7 +175,8 @@ fn agent(head: &Head, row: &csv::StringRecord) -> Read {
         language: None,
         extensions_count: count,
         numbers: (!numbers.is_empty()).then_some(numbers),
-    })
+    }
+    .into())
 }
 
 /// Splits `Ada Lovelace` and `Lovelace, Ada` into first and last name. A single word is a first name; the line then lacks the

@@ -26,6 +26,7 @@ use crate::{
     node::changes::{Audit, Change},
     telephony::{
         extensions::{self, Extension, ExtensionStatus, Free, Owner, Sealed, store::NewRows},
+        numbers::NumberStatus,
         pools,
     },
     tenancy::{
@@ -57,6 +58,20 @@ pub struct Agent {
     #[serde(flatten)]
     pub user: User,
     pub extensions: Vec<AgentExtension>,
+    /// The phone numbers that they call out with, if a list is asked for them by `expand=numbers`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub numbers: Option<Vec<OwnNumber>>,
+}
+
+/// A phone number that an agent calls out with.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct OwnNumber {
+    pub id: Uuid,
+    /// As E.164.
+    pub number: String,
+    pub status: NumberStatus,
+    /// How many calls a day may show it.
+    pub daily_limit: i32,
 }
 
 /// A new extension. Its secrets are shown only now.

@@ -3,15 +3,11 @@
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
-use super::{Agent, AgentExtension, NewAgent};
+use super::{Agent, AgentExtension, NewAgent, OwnNumber};
 use crate::{
     model::user::UserStatus,
-    model::{
-        language::Language,
-        paging::{Page, Window},
-        which::Which,
-    },
-    telephony::extensions::ExtensionStatus,
+    model::{language::Language, paging::Page, sorting::Sorted, which::Which},
+    telephony::{extensions::ExtensionStatus, numbers::NumberStatus},
     tenancy::{
         auth::rules::Role,
         users::{self, User},
@@ -85,20 +81,60 @@ pub async fn users(db: &mut PgConnection, tenant: Uuid, ids: &[Uuid]) -> sqlx::R
 pub struct Filter {
     /// Part of a name, an address or a number.
     pub search: Option<String>,
+    /// The address, in any case of its letters.
+    pub email: Option<String>,
+    /// Part of first and last name.
+    pub name: Option<String>,
     pub status: Option<UserStatus>,
     pub role: Option<Role>,
 }
 
 /// A page of agents with their extensions.
-pub async fn page(db: &mut PgConnection, tenant: Uuid, filter: &Filter, window: Window) -> sqlx::Result<Page<Agent>> {
-    let page = window.page(list(&mut *db, tenant, filter, window).await?, |user| user.id);
+pub async fn page(db: &mut PgConnection, tenant: Uuid, filter: &Filter, sorted: Sorted) -> sqlx::Result<Page<Agent>> {
+    let users = list(&mut *db, tenant, filter, &sorted).await?;
+    let key = |user: &User, by: &str| match by {
+        "email" => user.email.clone(),
+        _ => format!("{}\u{1f}{}", user.last_name, user.first_name),
+    };
+    let page = sorted.page(users, |user| user.id, key);
     let ids = page.items.iter().map(|user| user.id).collect::<Vec<_>>();
     let mut extensions = extensions_of(db, tenant, &ids).await?;
     let items = page.items.into_iter().map(|user| {
         let own = extensions.extract_if(.., |(owner, _)| *owner == user.id).map(|(_, extension)| extension).collect();
-        Agent { user, extensions: own }
+        Agent { user, extensions: own, numbers: None }
     });
     Ok(Page { items: items.collect(), next_cursor: page.next_cursor })
+}
+
+struct AssignedRow {
+    user_id: Uuid,
+    id: Uuid,
+    number: String,
+    status: NumberStatus,
+    daily_limit: i32,
+}
+
+/// Adds the numbers that these agents call out with.
+pub async fn with_numbers(db: &mut PgConnection, tenant: Uuid, agents: &mut [Agent]) -> sqlx::Result<()> {
+    let ids = agents.iter().map(|agent| agent.user.id).collect::<Vec<_>>();
+    let rows = sqlx::query_as!(
+        AssignedRow,
+        r#"select a.user_id, n.id, n.number, n.status as "status: NumberStatus", a.daily_limit
+             from assignments a join numbers n on n.tenant_id = a.tenant_id and n.id = a.number_id
+            where a.tenant_id = $1 and a.user_id = any ($2) order by n.number"#,
+        tenant,
+        &ids
+    );
+    let rows = rows.fetch_all(db).await?;
+    for agent in agents {
+        let own = rows.iter().filter(|row| row.user_id == agent.user.id);
+        let number = |row| {
+            let &AssignedRow { id, ref number, status, daily_limit, .. } = row;
+            OwnNumber { id, number: number.clone(), status, daily_limit }
+        };
+        agent.numbers = Some(own.map(number).collect());
+    }
+    Ok(())
 }
 
 /// One agent.
@@ -131,15 +167,18 @@ pub async fn which(db: &mut PgConnection, tenant: Uuid, which: &Which) -> sqlx::
 /// A user as an agent, with their extensions.
 pub async fn with_extensions(db: &mut PgConnection, tenant: Uuid, user: User) -> sqlx::Result<Agent> {
     let extensions = extensions_of(db, tenant, &[user.id]).await?;
-    Ok(Agent { user, extensions: extensions.into_iter().map(|(_, extension)| extension).collect() })
+    let extensions = extensions.into_iter().map(|(_, extension)| extension).collect();
+    Ok(Agent { user, extensions, numbers: None })
 }
 
-async fn list(db: impl PgExecutor<'_>, tenant: Uuid, filter: &Filter, window: Window) -> sqlx::Result<Vec<User>> {
+async fn list(db: impl PgExecutor<'_>, tenant: Uuid, filter: &Filter, sorted: &Sorted) -> sqlx::Result<Vec<User>> {
     // A person's input is plain text, so `%` and `_` are escaped.
     let pattern = filter.search.as_ref().map(|text| {
         let text = text.trim().to_lowercase().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
         format!("%{text}%")
     });
+    macro_rules! rows {
+        ($order:tt) => {
     sqlx::query_as!(
         User,
         r#"select u.id, u.tenant_id, u.email, u.first_name, u.last_name, u.role as "role: Role",
@@ -147,21 +186,52 @@ async fn list(db: impl PgExecutor<'_>, tenant: Uuid, filter: &Filter, window: Wi
                   u.email_verified_at is not null as "email_verified!", u.totp_enabled_at is not null as "two_factor!",
                   u.totp_required as two_factor_required, u.last_sign_in_at, u.version, u.created_at, u.updated_at
              from users u
-            where u.tenant_id = $1 and u.id > $2
+            where u.tenant_id = $1
               and ($3::text is null or lower(u.first_name || ' ' || u.last_name) like $3 or lower(u.email) like $3
                    or exists (select 1 from extensions e where e.tenant_id = u.tenant_id and e.user_id = u.id
                                  and e.status <> 'deleted' and e.number like $3))
               and ($4::text is null or u.status = $4) and ($5::text is null or u.role = $5)
-            order by u.id limit $6"#,
+              and ($7::text is null or lower(u.email) = lower($7))
+              and ($8::text is null or strpos(lower(u.first_name || ' ' || u.last_name), lower($8)) > 0)
+              and ($9::text is null or true) and "# + $order + " limit $6",
         tenant,
-        window.after,
+        sorted.window.after,
         pattern,
         filter.status as Option<UserStatus>,
         filter.role as Option<Role>,
-        window.fetch()
+        sorted.window.fetch(),
+        filter.email,
+        filter.name,
+        sorted.key
     )
     .fetch_all(db)
     .await
+        };
+    }
+    // Each order is a statement of its own, for which there is an index.
+    match (sorted.by, sorted.is_down) {
+        // As users_search and users_email_in_tenant have them.
+        ("name", false) => rows!(
+            "(lower(u.last_name), lower(u.first_name), u.id)
+                 > (coalesce(lower(split_part($9, chr(31), 1)), ''), coalesce(lower(split_part($9, chr(31), 2)), ''), $2)
+             order by lower(u.last_name), lower(u.first_name), u.id"
+        ),
+        ("name", true) => rows!(
+            "($9 is null or (lower(u.last_name), lower(u.first_name), u.id)
+                 < (lower(split_part($9, chr(31), 1)), lower(split_part($9, chr(31), 2)), $2))
+             order by lower(u.last_name) desc, lower(u.first_name) desc, u.id desc"
+        ),
+        ("email", false) => rows!(
+            "coalesce(u.tenant_id, '00000000-0000-0000-0000-000000000000') = $1
+             and (lower(u.email), u.id) > (coalesce(lower($9), ''), $2) order by lower(u.email), u.id"
+        ),
+        ("email", true) => rows!(
+            "coalesce(u.tenant_id, '00000000-0000-0000-0000-000000000000') = $1
+             and ($9 is null or (lower(u.email), u.id) < (lower($9), $2)) order by lower(u.email) desc, u.id desc"
+        ),
+        (_, false) => rows!("u.id > $2 order by u.id"),
+        (_, true) => rows!("u.id < $2 order by u.id desc"),
+    }
 }
 
 /// How many agents and extensions a tenant has.

@@ -13,6 +13,7 @@ use crate::{
     http::{
         change::{self, ChangeRequest, Outcome},
         input,
+        labels::{self, ExternalIdQuery, With},
         problem::Problem,
     },
     model::{
@@ -35,6 +36,8 @@ use crate::{
     text::{Code, Domain},
 };
 
+labels::labelled!(Tenancy.tenant);
+
 /// Create a tenant with everything it starts with: owner, pool, settings, and what is not in use yet
 #[utoipa::path(tag = "tenants", request_body = NewTenancy, responses((status = 201, body = Tenancy), (status = 409, body = Problem)))]
 #[post("/v1/tenants")]
@@ -44,13 +47,14 @@ pub async fn create_tenant(
     request: ChangeRequest,
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
-    let new: NewTenancy = input::parse(&body)?;
+    let With { of: new, labels }: With<NewTenancy> = input::parse(&body)?;
     let work = async |change: &mut Change| {
         if let Some(known) = tenants::store::by_domain(change.db(), &new.domain).await? {
             let why = Code::DomainTaken.with("domain", &new.domain);
             return Err(Error::taken(why, UsedKind::Tenant, known.id, known.domain).into());
         }
         let made = super::create(&api.auth.public_url, change, new, None).await?;
+        let made = labels::made(change, made, labels).await?;
         Outcome::created(&made, made.tenant.version, format!("/v1/tenants/{}", made.tenant.id))
     };
     request.run(&api, &actor, &body, work).await
@@ -75,13 +79,14 @@ pub async fn put_tenant(
     path: Path<String>,
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
-    let new: NewTenancy = input::parse(&body)?;
+    let With { of: new, labels }: With<NewTenancy> = input::parse(&body)?;
     if Domain::parse(&path).ok().as_ref() != Some(&new.domain) {
         return Err(Error::invalid("domain", Code::NotThePathsName).into());
     }
     let work = async |change: &mut _| {
         let put = super::put(&api.auth.public_url, change, new, request.if_match).await?;
-        let tenant = match &put {
+        let put = labels::put(change, put, labels).await?;
+        let tenant: &Tenant = match &put {
             Put::Made(made) => &made.tenant,
             Put::Is(tenant) => tenant,
         };
@@ -108,14 +113,18 @@ pub async fn create_template(
 }
 
 /// List templates
-#[utoipa::path(tag = "templates", params(PageQuery), responses((status = 200, body = Page<Template>)))]
+#[utoipa::path(tag = "templates", params(ExternalIdQuery, PageQuery), responses((status = 200, body = Page<Template>)))]
 #[get("/v1/templates")]
 pub async fn list_templates(
     api: Data<Api>,
     actor: Actor,
+    named: Query<ExternalIdQuery>,
     page: Query<PageQuery>,
 ) -> Result<Json<Page<Template>>, Problem> {
-    let all = templates::list(&mut *api.read(&actor).await?).await?;
+    let mut all = templates::list(&mut *api.read(&actor).await?).await?;
+    if let Some(wanted) = &named.external_id {
+        all.retain(|template| template.external_id.as_ref().is_some_and(|id| id.as_str() == wanted));
+    }
     Ok(Json(page.of_all(all, |template| template.name.to_string())?))
 }
 
@@ -243,8 +252,9 @@ pub async fn show_setup(api: Data<Api>, actor: Actor, path: Path<Uuid>) -> Resul
     let tenant = actor.in_tenant(path.into_inner())?;
     let mut db = api.read(&actor).await?;
     tenants::store::settings(&mut *db, tenant).await?.ok_or_else(|| Problem::not_found("tenant"))?;
+    let pools = pools::store::list(&mut *db, tenant, Window::FIRST).await?;
     Ok(Json(Setup {
-        pools: pools::store::list(&mut *db, tenant, Window::FIRST).await?,
+        pools: labels::of_all(&mut db, pools).await?,
         number_requests: store::number_requests(&mut *db, tenant).await?,
         channels: store::channels(&mut *db, tenant).await?,
         integrations: store::integrations(&mut *db, tenant).await?,

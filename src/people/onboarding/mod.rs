@@ -13,6 +13,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
+    http::labels::Labelled,
     model::user::UserStatus,
     model::{
         error::{Error, Result},
@@ -97,7 +98,8 @@ pub struct Tenancy {
 /// What a tenant starts with: its pools, and what is not set up yet.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct Setup {
-    pub pools: Vec<pools::Pool>,
+    #[schema(value_type = Vec<pools::Pool>)]
+    pub pools: Vec<Labelled<pools::Pool>>,
     pub number_requests: Vec<NumberRequest>,
     pub channels: Vec<Channel>,
     pub integrations: Vec<Integration>,
@@ -181,7 +183,7 @@ pub async fn create(
             Some(make_owner(public_url, change, &tenant, owner, password_hash, language(&from.settings)).await?)
         }
     };
-    let setup = Setup { pools: vec![pool], number_requests, channels, integrations };
+    let setup = Setup { pools: vec![Labelled::plain(pool)], number_requests, channels, integrations };
     Ok(Tenancy { tenant, owner, setup })
 }
 

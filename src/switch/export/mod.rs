@@ -255,7 +255,8 @@ async fn public(
 ) -> Result<Vec<String>, ExportError> {
     let filter = crate::telephony::numbers::store::Filter::default();
     let numbers =
-        crate::telephony::numbers::store::list(&mut *db, tenant, &filter, crate::model::paging::Window::FIRST).await?;
+        crate::telephony::numbers::store::list(&mut *db, tenant, &filter, &crate::model::paging::Window::FIRST.into())
+            .await?;
     let mut extensions = Vec::new();
     for number in numbers {
         let Some(to) =

@@ -10,17 +10,21 @@ use actix_http::{
 use actix_service::{Service, ServiceFactory as _, fn_service};
 use actix_web::web::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::{
     Reply,
     credentials::Switch,
     render,
-    request::{Request, View},
+    request::{KINDS, Request, View},
     served::{Served, why_not_kept},
     upload,
 };
-use crate::telephony::calls::posted::{MAX_RECORD, Posted};
+use crate::{
+    node::trace,
+    telephony::calls::posted::{MAX_RECORD, Posted},
+};
 
 /// Where switches ask.
 pub const XML_PATH: &str = "/fs/xml";
@@ -171,7 +175,14 @@ pub async fn ask(served: &Served, switch: &Switch, form: &[u8]) -> Reply {
                 _ => {}
             }
             served.fetch.saw(switch);
-            served.fetch.answer(asked, Some(switch.cluster)).await.0
+            let call = match &asked {
+                Request::Dialplan(dialplan) => dialplan.call,
+                _ => None,
+            };
+            let span = trace::fetch(KINDS[asked.kind()], call);
+            let (reply, source) = served.fetch.answer(asked, Some(switch.cluster)).instrument(span.clone()).await;
+            span.record("source", tracing::field::debug(source));
+            reply
         }
         Err(malformed) => {
             served.fetch.metrics.malformed.increment(1);
@@ -216,7 +227,8 @@ async fn record(served: &Served, switch: &Switch, request: &HttpRequest, body: B
             return refused;
         }
     };
-    match served.calls.keep(&Posted { leg, switch: switch.id, body }).await {
+    let kept = served.calls.keep(&Posted { leg, switch: switch.id, body }).instrument(trace::record(leg)).await;
+    match kept {
         Ok(_) => plain(StatusCode::OK, ""),
         Err(error) => {
             // Nothing is lost: mod_json_cdr writes the record to its err-log-dir.

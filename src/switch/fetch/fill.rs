@@ -8,6 +8,7 @@ use std::{
 };
 
 use actix_web::web::Bytes;
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 pub use self::call::{route_of, xml_entries};
@@ -24,7 +25,10 @@ use super::{
     roster,
     store::{self, TenantRow},
 };
-use crate::node::generations::{Era, PLATFORM, Slot};
+use crate::node::{
+    generations::{Era, PLATFORM, Slot},
+    trace,
+};
 use crate::{
     model::destination::TargetKind,
     routing::{Keep, plan::PlanError},
@@ -132,11 +136,16 @@ pub fn shown(view: View<'_>, digest: Option<Digest<'_>>) -> Option<Shown> {
 pub async fn run(fetch: Arc<Fetch>, key: Key, slot: Arc<Slot>, question: Question) -> Filled {
     fetch.fills.fetch_add(1, Ordering::Relaxed);
     let (floor, began) = (slot.newest(), Instant::now());
-    let filled = match &question {
-        Question::Number { number, cluster, placed } => call::by_number(&fetch, &slot, number, *cluster, placed).await,
-        Question::Call(placed) => call::call(&fetch, &slot, placed).await,
-        _ => in_tenant(&fetch, &slot, &question).await,
+    let reading = async {
+        match &question {
+            Question::Number { number, cluster, placed } => {
+                call::by_number(&fetch, &slot, number, *cluster, placed).await
+            }
+            Question::Call(placed) => call::call(&fetch, &slot, placed).await,
+            _ => in_tenant(&fetch, &slot, &question).await,
+        }
     };
+    let filled = reading.instrument(trace::fill()).await;
     match filled {
         Ok(Filled::Answer(cached))
             if Arc::ptr_eq(&cached.slot, &slot) && cached.generation < floor && !slot.is_closed() =>

@@ -11,6 +11,7 @@ use std::{
 };
 
 use tokio::sync::watch;
+use tracing::Instrument as _;
 
 use super::cache::Key;
 
@@ -79,12 +80,13 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
         let landing = Landing { flights: Arc::clone(self), key };
         // Boxed first, because `spawn` moves its future several times.
         let work = Box::pin(work());
-        tokio::spawn(async move {
+        let fill = async move {
             let result = work.await;
             // First out of the map: whoever comes now must start a new fill, not take an old result.
             drop(landing);
             sender.send_replace(Some(result));
-        });
+        };
+        tokio::spawn(fill.in_current_span());
         receiver
     }
 }

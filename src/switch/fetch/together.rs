@@ -11,6 +11,7 @@ use std::{
 };
 
 use tokio::sync::oneshot;
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::{
@@ -65,7 +66,7 @@ impl Lookups {
         };
         if begins {
             let turn = Turn { lookups: Arc::clone(self), lane, is_over: false };
-            tokio::spawn(turn.read(Arc::clone(readers)));
+            tokio::spawn(turn.read(Arc::clone(readers)).in_current_span());
         }
         answered.await.unwrap_or(Err(ReadError::Lost))
     }

@@ -151,7 +151,7 @@ impl Calls {
         self.meet(leg, about, at);
         let mut changes = if is_new { vec![Change::Leg(leg)] } else { Vec::new() };
         match happened {
-            Happened::Created | Happened::Renamed { .. } | Happened::Ended => {}
+            Happened::Created | Happened::Renamed { .. } | Happened::HangsUp | Happened::Ended => {}
             Happened::Answered => self.with(leg, |leg| {
                 if leg.phase == Phase::Ringing {
                     leg.turn(Phase::Up, leg.about.answered.unwrap_or(at));

@@ -14,7 +14,9 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use super::{
-    Live, Watched, reads,
+    Live, Watched,
+    ends::Ends,
+    reads,
     said::{Headers, Said},
     store::{self, Listed},
 };
@@ -30,7 +32,7 @@ use crate::{
 
 /// The events that live state follows. Those of `CUSTOM` come last.
 const EVENTS: &str = "BACKGROUND_JOB HEARTBEAT SHUTDOWN CHANNEL_CREATE CHANNEL_ANSWER CHANNEL_BRIDGE CHANNEL_UNBRIDGE CHANNEL_HOLD \
-CHANNEL_UNHOLD CHANNEL_PARK CHANNEL_UUID CHANNEL_HANGUP_COMPLETE RECORD_START RECORD_STOP MEDIA_BUG_START MEDIA_BUG_STOP CUSTOM sofia::register sofia::unregister sofia::expire \
+CHANNEL_UNHOLD CHANNEL_PARK CHANNEL_UUID CHANNEL_HANGUP CHANNEL_HANGUP_COMPLETE RECORD_START RECORD_STOP MEDIA_BUG_START MEDIA_BUG_STOP CUSTOM sofia::register sofia::unregister sofia::expire \
 sofia::sip_user_state sofia::gateway_state callcenter::info valet_parking::info conference::maintenance";
 
 /// How often a node looks which switches there are. While the database is away, it listens to those that it knows.
@@ -144,12 +146,15 @@ impl Link {
             Ok(opened) => opened,
             Err(error) => return error,
         };
+        let ends = Ends::default();
+        let tell = |said| self.live.heard(&self.watched, said);
         let heard = |event: &Heard| {
-            if let Some(said) = Said::read(event) {
-                self.live.heard(&self.watched, said);
+            if let Some(said) = Said::read(event).and_then(|said| ends.hear(said, Instant::now())) {
+                tell(said);
             }
         };
         tokio::select! {
+            never = ends.tell(tell) => match never {},
             ended = ear.listen(heard) => ended.into(),
             ended = self.read(&talk) => ended.into(),
         }

@@ -13,6 +13,7 @@ pub mod calls;
 pub mod change;
 pub mod chosen;
 pub mod conferences;
+pub mod ends;
 pub mod events;
 pub mod gone;
 pub mod leg;

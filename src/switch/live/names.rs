@@ -173,6 +173,12 @@ impl AllNames {
             return names;
         }
         let before = known.map(|(_, names)| names);
+        // While the database can't be asked, there is nothing newer to be known, and what waits for names does not wait for that.
+        if !generations.is_fresh()
+            && let Some(names) = before
+        {
+            return names;
+        }
         if self.failed_at().is_some_and(|failed| failed.elapsed() < PAUSE) {
             return before.unwrap_or_default();
         }

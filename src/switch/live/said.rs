@@ -138,6 +138,8 @@ pub enum Happened {
     Renamed {
         old: Uuid,
     },
+    /// It will be over, and its record is still to be posted.
+    HangsUp,
     Ended,
 }
 
@@ -439,6 +441,7 @@ fn leg(event: &impl Headers, name: &str) -> Option<OfLeg> {
         "CHANNEL_UNHOLD" => Happened::Unheld,
         "CHANNEL_PARK" => Happened::Parked,
         "CHANNEL_UUID" => Happened::Renamed { old: id(event, "Old-Unique-ID")? },
+        "CHANNEL_HANGUP" => Happened::HangsUp,
         "CHANNEL_HANGUP_COMPLETE" => Happened::Ended,
         _ => return None,
     };

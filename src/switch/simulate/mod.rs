@@ -20,7 +20,7 @@ use crate::{
 /// Only database errors.
 pub async fn caller(db: impl PgExecutor<'_>, tenant: Uuid, name: &str) -> sqlx::Result<Option<SipUsername>> {
     let name = name.to_lowercase();
-    let filter = Filter { name: Some(&name), user: None };
-    let found = store::list(db, tenant, filter, Window::FIRST).await?;
+    let filter = Filter { name: Some(&name), ..Filter::default() };
+    let found = store::list(db, tenant, filter, &Window::FIRST.into()).await?;
     Ok(found.into_iter().next().map(|extension| extension.sip_username))
 }

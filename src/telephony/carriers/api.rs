@@ -9,7 +9,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::{
-    Carrier, CarrierPatch, NewCarrier, create, delete,
+    Carrier, CarrierPatch, CarrierStatus, NewCarrier, create, delete,
     probe::{self, Probe},
     rates::{self, Report},
     store::{self, Rate},
@@ -19,6 +19,7 @@ use crate::{
     http::{
         change::{self, ChangeRequest, Outcome},
         input,
+        labels::{self, ExternalIdQuery, Kind, Labelled, With},
         problem::Problem,
     },
     model::{
@@ -30,6 +31,8 @@ use crate::{
     tenancy::{Api, auth::actor::Actor},
     text::Code,
 };
+
+labels::labelled!(Carrier, Carrier, |it| it.tenant_id);
 
 /// The largest rate sheet, in bytes.
 const MOST_BYTES: usize = 64 << 20;
@@ -43,33 +46,51 @@ pub async fn create_carrier(
     request: ChangeRequest,
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
-    let new: NewCarrier = input::parse(&body)?;
+    let With { of: new, labels }: With<NewCarrier> = input::parse(&body)?;
     let work = async |change: &mut _| {
         let carrier = create(change, new).await?;
+        let carrier = labels::made(change, carrier, labels).await?;
         Outcome::created(&carrier, carrier.version, format!("/v1/carriers/{}", carrier.id))
     };
     request.run(&api, &actor, &body, work).await
 }
 
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct ListQuery {
+    /// Only those with this in their name, in any case of its letters.
+    name: Option<String>,
+    #[param(inline)]
+    status: Option<CarrierStatus>,
+}
+
 /// List carriers
-#[utoipa::path(tag = "carriers", params(PageQuery), responses((status = 200, body = Page<Carrier>)))]
+#[utoipa::path(tag = "carriers", params(ListQuery, ExternalIdQuery, PageQuery), responses((status = 200, body = Page<Carrier>)))]
 #[get("/v1/carriers")]
 pub async fn list_carriers(
     api: Data<Api>,
     actor: Actor,
+    query: Query<ListQuery>,
+    named: Query<ExternalIdQuery>,
     page: Query<PageQuery>,
-) -> Result<Json<Page<Carrier>>, Problem> {
+) -> Result<Json<Page<Labelled<Carrier>>>, Problem> {
     let window = page.window()?;
-    let carriers = store::list(&mut *api.read(&actor).await?, window).await?;
-    Ok(Json(window.page(carriers, |carrier| carrier.id)))
+    let mut db = api.read(&actor).await?;
+    let only = named.ids(&mut db, Kind::Carrier, actor.tenant).await?;
+    let ListQuery { name, status } = query.into_inner();
+    let filter = store::Filter { name, status };
+    let carriers = store::list(&mut *db, only.as_deref(), &filter, window).await?;
+    Ok(Json(labels::page(&mut db, window.page(carriers, |carrier| carrier.id)).await?))
 }
 
 /// Show a carrier
 #[utoipa::path(tag = "carriers", responses((status = 200, body = Carrier), (status = 404, body = Problem)))]
 #[get("/v1/carriers/{id}")]
 pub async fn show_carrier(api: Data<Api>, actor: Actor, path: Path<Uuid>) -> Result<HttpResponse, Problem> {
-    let carrier = store::get(&mut *api.read(&actor).await?, path.into_inner()).await?;
+    let mut db = api.read(&actor).await?;
+    let carrier = store::get(&mut *db, path.into_inner()).await?;
     let carrier = carrier.ok_or_else(|| Problem::not_found("carrier"))?;
+    let carrier = labels::of(&mut db, carrier).await?;
     Ok(change::shown(&carrier, carrier.version))
 }
 
@@ -77,8 +98,10 @@ pub async fn show_carrier(api: Data<Api>, actor: Actor, path: Path<Uuid>) -> Res
 #[utoipa::path(tag = "carriers", responses((status = 200, body = Carrier), (status = 404, body = Problem)))]
 #[get("/v1/carriers/by-name/{name}")]
 pub async fn carrier_by_name(api: Data<Api>, actor: Actor, path: Path<String>) -> Result<HttpResponse, Problem> {
-    let carrier = store::by_name(&mut *api.read(&actor).await?, &path).await?;
+    let mut db = api.read(&actor).await?;
+    let carrier = store::by_name(&mut *db, &path).await?;
     let carrier = carrier.ok_or_else(|| Problem::not_found("carrier"))?;
+    let carrier = labels::of(&mut db, carrier).await?;
     Ok(change::shown(&carrier, carrier.version))
 }
 
@@ -94,12 +117,13 @@ pub async fn put_carrier(
     path: Path<String>,
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
-    let new: NewCarrier = input::parse(&body)?;
+    let With { of: new, labels }: With<NewCarrier> = input::parse(&body)?;
     if Words::parse(&path).ok().as_ref() != Some(&new.name) {
         return Err(Error::invalid("name", Code::NotThePathsName).into());
     }
     let work = async |change: &mut _| {
         let put = super::put(change, new, request.if_match).await?;
+        let put = labels::put(change, put, labels).await?;
         let (Put::Made(carrier) | Put::Is(carrier)) = &put;
         Outcome::put(&put, carrier.version, format!("/v1/carriers/{}", carrier.id))
     };
@@ -116,9 +140,10 @@ pub async fn update_carrier(
     path: Path<Uuid>,
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
-    let patch = input::patch::<CarrierPatch, Carrier>(&body)?;
+    let With { of: patch, labels } = input::patch::<With<CarrierPatch>, Carrier>(&body)?;
     let work = async |change: &mut _| {
         let carrier = update(change, path.into_inner(), patch, request.if_match).await?;
+        let carrier = labels::changed(change, carrier, labels).await?;
         Outcome::changed(&carrier, carrier.version)
     };
     request.run(&api, &actor, &body, work).await

@@ -99,7 +99,12 @@ pub async fn update(db: &mut PgConnection, new: &Carrier, password: Option<Optio
     .map(|_| ())
 }
 
-async fn select(db: impl PgExecutor<'_>, id: Option<Uuid>, window: Window) -> sqlx::Result<Vec<Carrier>> {
+async fn select(
+    db: impl PgExecutor<'_>,
+    only: Option<&[Uuid]>,
+    filter: &Filter,
+    window: Window,
+) -> sqlx::Result<Vec<Carrier>> {
     let rows = sqlx::query_as!(
         Row,
         r#"
@@ -109,11 +114,15 @@ async fn select(db: impl PgExecutor<'_>, id: Option<Uuid>, window: Window) -> sq
           from carriers c
           left join rate_sheets s on s.id = c.sheet_id
           left join carrier_health h on h.carrier_id = c.id
-         where ($1::uuid is null or c.id = $1) and c.id > $2 order by c.id limit $3
+         where ($1::uuid[] is null or c.id = any ($1)) and c.id > $2
+           and ($4::text is null or strpos(lower(c.name), lower($4)) > 0) and ($5::text is null or c.status = $5)
+         order by c.id limit $3
         "#,
-        id,
+        only,
         window.after,
-        window.fetch()
+        window.fetch(),
+        filter.name,
+        filter.status as Option<CarrierStatus>
     )
     .fetch_all(db)
     .await?;
@@ -121,7 +130,7 @@ async fn select(db: impl PgExecutor<'_>, id: Option<Uuid>, window: Window) -> sq
 }
 
 pub async fn get(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<Carrier>> {
-    Ok(select(db, Some(id), Window::FIRST).await?.pop())
+    Ok(select(db, Some(&[id]), &Filter::default(), Window::FIRST).await?.pop())
 }
 
 pub async fn by_name(db: &mut PgConnection, name: &str) -> sqlx::Result<Option<Carrier>> {
@@ -131,8 +140,22 @@ pub async fn by_name(db: &mut PgConnection, name: &str) -> sqlx::Result<Option<C
     }
 }
 
-pub async fn list(db: impl PgExecutor<'_>, window: Window) -> sqlx::Result<Vec<Carrier>> {
-    select(db, None, window).await
+/// Which carriers to list.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Part of the name.
+    pub name: Option<String>,
+    pub status: Option<CarrierStatus>,
+}
+
+/// `only`: of these.
+pub async fn list(
+    db: impl PgExecutor<'_>,
+    only: Option<&[Uuid]>,
+    filter: &Filter,
+    window: Window,
+) -> sqlx::Result<Vec<Carrier>> {
+    select(db, only, filter, window).await
 }
 
 pub async fn lock(db: &mut PgConnection, id: Uuid) -> sqlx::Result<Option<Carrier>> {

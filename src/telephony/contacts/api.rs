@@ -18,16 +18,20 @@ use crate::{
     http::{
         change::{self, ChangeRequest, Outcome},
         input,
+        labels::{self, ExternalIdQuery, Kind, Labelled, With},
         problem::Problem,
     },
     model::{
         error::Error,
         paging::{Page, PageQuery, Window},
+        sorting::{CREATED, SortQuery},
     },
     node::apart::apart,
     tenancy::{Api, TenantQuery, auth::actor::Actor},
     text::{Code, E164},
 };
+
+labels::labelled!(Contact, Contact, |it| Some(it.tenant_id));
 
 #[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -52,20 +56,32 @@ impl ContactFilter {
     }
 }
 
+/// What the list can be sorted by.
+const SORTS: [&str; 2] = [CREATED, "name"];
+
 /// List contacts, or search them
-#[utoipa::path(tag = "contacts", params(TenantQuery, ContactFilter, PageQuery), responses((status = 200, body = Page<Contact>)))]
+///
+/// It can be sorted by `created_at` or `name`.
+#[utoipa::path(tag = "contacts", params(TenantQuery, ContactFilter, ExternalIdQuery, SortQuery, PageQuery), responses((status = 200, body = Page<Contact>)))]
 #[get("/v1/contacts")]
 pub async fn list_contacts(
     api: Data<Api>,
     actor: Actor,
     tenant: Query<TenantQuery>,
     filter: Query<ContactFilter>,
+    named: Query<ExternalIdQuery>,
+    sort: Query<SortQuery>,
     page: Query<PageQuery>,
-) -> Result<Json<Page<Contact>>, Problem> {
+) -> Result<Json<Page<Labelled<Contact>>>, Problem> {
     let tenant = actor.tenant_or(tenant.tenant_id)?;
-    let window = page.window()?;
-    let contacts = store::list(&mut *api.read(&actor).await?, tenant, &filter.wanted()?, window).await?;
-    Ok(Json(window.page(contacts, |contact| contact.id)))
+    let sorted = sort.sorted(&page, &SORTS)?;
+    let mut db = api.read(&actor).await?;
+    let sorted = named.sorted(&mut db, Kind::Contact, Some(tenant), sorted).await?;
+    let contacts = store::list(&mut *db, tenant, &filter.wanted()?, &sorted).await?;
+    Ok(Json(
+        labels::page(&mut db, sorted.page(contacts, |contact| contact.id, |contact, _| contact.name.to_string()))
+            .await?,
+    ))
 }
 
 /// Add a contact
@@ -79,9 +95,10 @@ pub async fn create_contact(
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.tenant_or(tenant.tenant_id)?;
-    let new: NewContact = input::parse(&body)?;
+    let With { of: new, labels }: With<NewContact> = input::parse(&body)?;
     let work = async |change: &mut _| {
         let contact = create(change, tenant, new).await?;
+        let contact = labels::made(change, contact, labels).await?;
         let whose = actor.tenant.map_or(format!("?tenant_id={tenant}"), |_| String::new());
         Outcome::created(&contact, contact.version, format!("/v1/contacts/{}{whose}", contact.id))
     };
@@ -109,6 +126,7 @@ pub async fn look_up_contact(
     let id = store::of_number(&mut *db, tenant, query.number.as_str()).await?;
     let id = id.ok_or_else(|| Problem::not_found("contact"))?;
     let contact = store::get(&mut *db, tenant, id).await?.ok_or_else(|| Problem::not_found("contact"))?;
+    let contact = labels::of(&mut db, contact).await?;
     Ok(change::shown(&contact, contact.version))
 }
 
@@ -163,7 +181,7 @@ pub async fn export_contacts(
         let (api, actor, wanted) = (api.clone(), actor.clone(), wanted.clone());
         async move {
             let Some((window, is_first)) = next else { return Ok(None) };
-            let mut contacts = store::list(&mut *api.read(&actor).await?, tenant, &wanted, window).await?;
+            let mut contacts = store::list(&mut *api.read(&actor).await?, tenant, &wanted, &window.into()).await?;
             let limit = usize::try_from(window.limit).unwrap_or(usize::MAX);
             let is_last = contacts.len() <= limit;
             contacts.truncate(limit);
@@ -189,8 +207,10 @@ pub async fn show_contact(
     path: Path<Uuid>,
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.tenant_or(tenant.tenant_id)?;
-    let contact = store::get(&mut *api.read(&actor).await?, tenant, path.into_inner()).await?;
+    let mut db = api.read(&actor).await?;
+    let contact = store::get(&mut *db, tenant, path.into_inner()).await?;
     let contact = contact.ok_or_else(|| Problem::not_found("contact"))?;
+    let contact = labels::of(&mut db, contact).await?;
     Ok(change::shown(&contact, contact.version))
 }
 
@@ -207,9 +227,10 @@ pub async fn update_contact(
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.tenant_or(tenant.tenant_id)?;
     let id = path.into_inner();
-    let patch = input::patch::<ContactPatch, Contact>(&body)?;
+    let With { of: patch, labels } = input::patch::<With<ContactPatch>, Contact>(&body)?;
     let work = async |change: &mut _| {
         let contact = update(change, tenant, id, patch, request.if_match).await?;
+        let contact = labels::changed(change, contact, labels).await?;
         Outcome::changed(&contact, contact.version)
     };
     request.run(&api, &actor, &body, work).await

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{Contact, Said, sought};
 use crate::{
-    model::{paging::Window, settings::Words},
+    model::{settings::Words, sorting::Sorted},
     text::{E164, Email},
 };
 
@@ -41,7 +41,7 @@ macro_rules! contact {
 }
 
 /// Contacts in the order of their ids. Without trigrams, a search finds the beginnings of names.
-pub async fn list(db: &mut PgConnection, tenant: Uuid, wanted: &Wanted, window: Window) -> sqlx::Result<Vec<Contact>> {
+pub async fn list(db: &mut PgConnection, tenant: Uuid, wanted: &Wanted, sorted: &Sorted) -> sqlx::Result<Vec<Contact>> {
     let has_trigrams =
         sqlx::query_scalar!(r#"select exists (select from pg_extension where extname = 'pg_trgm') as "has!""#);
     let has_trigrams = has_trigrams.fetch_one(&mut *db).await?;
@@ -51,23 +51,41 @@ pub async fn list(db: &mut PgConnection, tenant: Uuid, wanted: &Wanted, window: 
         Some(text) => (None, Some(format!("{text}%"))),
         None => (None, None),
     };
+    macro_rules! rows {
+        ($order:tt) => {{
     let rows = sqlx::query!(
         r#"select c.tenant_id, c.id, c.name, c.company, c.email, c.tags, c.fields as "fields: Json<std::collections::BTreeMap<String, Words>>",
                   c.notes, c.do_not_call as "do_not_call: Json<Said>", c.consent as "consent: Json<Said>", c.version, c.created_at, c.updated_at,
                   array(select n.number from contact_numbers n where n.tenant_id = c.tenant_id and n.contact_id = c.id order by n.place) as "numbers!"
              from contacts c
-            where c.tenant_id = $1 and c.id > $2 and ($3::text is null or c.sought like $3) and ($4::text is null or lower(c.name) like $4)
+            where c.tenant_id = $1 and ($3::text is null or c.sought like $3) and ($4::text is null or lower(c.name) like $4)
               and ($5::text is null or $5 = any (c.tags)) and ($6::bool is null or (c.do_not_call is not null) = $6)
-            order by c.id limit $7"#,
+              and ($8::text is null or true) and "# + $order + " limit $7",
         tenant,
-        window.after,
+        sorted.window.after,
         part,
         begins,
         wanted.tag,
         wanted.do_not_call,
-        window.fetch()
+        sorted.window.fetch(),
+        sorted.key
     );
-    Ok(rows.fetch_all(db).await?.into_iter().filter_map(|row| contact!(row)).collect())
+    rows.fetch_all(db).await?.into_iter().filter_map(|row| contact!(row)).collect()
+        }};
+    }
+    // Each order is a statement of its own, for which there is an index.
+    Ok(match (sorted.by, sorted.is_down) {
+        ("name", false) => rows!(
+            "lower(c.name) ~>=~ coalesce(lower($8), '') and (lower(c.name) ~>~ coalesce(lower($8), '') or c.id > $2)
+             order by lower(c.name) using ~<~, c.id"
+        ),
+        ("name", true) => rows!(
+            "($8 is null or lower(c.name) ~<=~ lower($8) and (lower(c.name) ~<~ lower($8) or c.id < $2))
+             order by lower(c.name) using ~>~, c.id desc"
+        ),
+        (_, false) => rows!("c.id > $2 order by c.id"),
+        (_, true) => rows!("c.id < $2 order by c.id desc"),
+    })
 }
 
 pub async fn get(db: impl PgExecutor<'_>, tenant: Uuid, id: Uuid) -> sqlx::Result<Option<Contact>> {

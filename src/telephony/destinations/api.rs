@@ -15,6 +15,7 @@ use crate::{
     http::{
         change::{self, ChangeRequest, Outcome},
         input,
+        labels::{self, ExternalIdQuery, Kind, Labelled, With},
         problem::Problem,
     },
     model::{
@@ -25,6 +26,9 @@ use crate::{
     tenancy::{Api, auth::actor::Actor},
     text::{Code, DisplayName},
 };
+
+labels::labelled!(Destination, Destination, |it| Some(it.tenant_id));
+labels::labelled!(CreatedDestination.destination);
 
 /// Create a destination
 #[utoipa::path(tag = "destinations", request_body = NewDestination, responses((status = 201, body = CreatedDestination), (status = 409, body = Problem)))]
@@ -37,9 +41,10 @@ pub async fn create_destination(
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.in_tenant(path.into_inner())?;
-    let new: NewDestination = input::parse(&body)?;
+    let With { of: new, labels }: With<NewDestination> = input::parse(&body)?;
     let work = async |change: &mut _| {
         let made = create(change, tenant, new).await?;
+        let made = labels::made(change, made, labels).await?;
         let location = format!("/v1/tenants/{tenant}/destinations/{}", made.destination.id);
         Outcome::created(&made, made.destination.version, location)
     };
@@ -52,25 +57,31 @@ pub struct KindQuery {
     /// Only those of this kind.
     #[param(inline)]
     kind: Option<TargetKind>,
+    /// Only those with this in their name, in any case of its letters.
+    name: Option<String>,
+    /// Only the one with this number.
+    number: Option<String>,
 }
 
 /// List a tenant's destinations
-#[utoipa::path(tag = "destinations", params(KindQuery, PageQuery), responses((status = 200, body = Page<Destination>)))]
+#[utoipa::path(tag = "destinations", params(KindQuery, ExternalIdQuery, PageQuery), responses((status = 200, body = Page<Destination>)))]
 #[get("/v1/tenants/{tenant_id}/destinations")]
 pub async fn list_destinations(
     api: Data<Api>,
     actor: Actor,
     path: Path<Uuid>,
     query: Query<KindQuery>,
+    named: Query<ExternalIdQuery>,
     page: Query<PageQuery>,
-) -> Result<Json<Page<Destination>>, Problem> {
+) -> Result<Json<Page<Labelled<Destination>>>, Problem> {
     let tenant = actor.in_tenant(path.into_inner())?;
     let window = page.window()?;
-    crate::tenancy::tenants::store::get(&mut *api.read(&actor).await?, tenant)
-        .await?
-        .ok_or_else(|| Problem::not_found("tenant"))?;
-    let destinations = store::list(&mut *api.read(&actor).await?, tenant, query.kind, window).await?;
-    Ok(Json(window.page(destinations, |destination| destination.id)))
+    let mut db = api.read(&actor).await?;
+    crate::tenancy::tenants::store::get(&mut *db, tenant).await?.ok_or_else(|| Problem::not_found("tenant"))?;
+    let window = named.within(&mut db, Kind::Destination, Some(tenant), window).await?;
+    let KindQuery { kind, name, number } = query.into_inner();
+    let destinations = store::list(&mut *db, tenant, &store::Filter { kind, name, number }, window).await?;
+    Ok(Json(labels::page(&mut db, window.page(destinations, |destination| destination.id)).await?))
 }
 
 /// Show a destination
@@ -78,8 +89,10 @@ pub async fn list_destinations(
 #[get("/v1/tenants/{tenant_id}/destinations/{id}")]
 pub async fn show_destination(api: Data<Api>, actor: Actor, path: Path<(Uuid, Uuid)>) -> Result<HttpResponse, Problem> {
     let (tenant, id) = path.into_inner();
-    let destination = store::get(&mut *api.read(&actor).await?, actor.in_tenant(tenant)?, id).await?;
+    let mut db = api.read(&actor).await?;
+    let destination = store::get(&mut *db, actor.in_tenant(tenant)?, id).await?;
     let destination = destination.ok_or_else(|| Problem::not_found("destination"))?;
+    let destination = labels::of(&mut db, destination).await?;
     Ok(change::shown(&destination, destination.version))
 }
 
@@ -95,9 +108,10 @@ pub async fn update_destination(
 ) -> Result<HttpResponse, Problem> {
     let (tenant, id) = path.into_inner();
     let tenant = actor.in_tenant(tenant)?;
-    let patch = input::patch::<DestinationPatch, Destination>(&body)?;
+    let With { of: patch, labels } = input::patch::<With<DestinationPatch>, Destination>(&body)?;
     let work = async |change: &mut _| {
         let destination = update(change, tenant, id, patch, request.if_match).await?;
+        let destination = labels::changed(change, destination, labels).await?;
         Outcome::changed(&destination, destination.version)
     };
     request.run(&api, &actor, &body, work).await
@@ -132,8 +146,10 @@ pub async fn destination_by_name(
     let (tenant, kind, name) = path.into_inner();
     let name = DisplayName::parse(&name).map_err(|_| Problem::not_found("destination"))?;
     let kind = TargetKind::named(&kind).ok_or_else(|| Problem::not_found("destination"))?;
-    let found = equal::only(&mut *api.read(&actor).await?, actor.in_tenant(tenant)?, kind, &name).await?;
+    let mut db = api.read(&actor).await?;
+    let found = equal::only(&mut *db, actor.in_tenant(tenant)?, kind, &name).await?;
     let destination = found.ok_or_else(|| Problem::not_found("destination"))?;
+    let destination = labels::of(&mut db, destination).await?;
     Ok(change::shown(&destination, destination.version))
 }
 
@@ -151,7 +167,7 @@ pub async fn put_destination(
 ) -> Result<HttpResponse, Problem> {
     let (tenant, kind, name) = path.into_inner();
     let tenant = actor.in_tenant(tenant)?;
-    let new: NewDestination = input::parse(&body)?;
+    let With { of: new, labels }: With<NewDestination> = input::parse(&body)?;
     if TargetKind::named(&kind) != Some(new.kind) {
         return Err(Error::invalid("kind", Code::NotThePathsName).into());
     }
@@ -160,7 +176,8 @@ pub async fn put_destination(
     }
     let work = async |change: &mut _| {
         let put = equal::put(change, tenant, new, request.if_match).await?;
-        let destination = match &put {
+        let put = labels::put(change, put, labels).await?;
+        let destination: &Destination = match &put {
             Put::Made(made) => &made.destination,
             Put::Is(destination) => destination,
         };

@@ -99,7 +99,7 @@ pub async fn update(db: &mut PgConnection, new: &Destination, pin: Option<Option
 }
 
 pub async fn get(db: impl PgExecutor<'_>, tenant: Uuid, id: Uuid) -> sqlx::Result<Option<Destination>> {
-    Ok(select(db, tenant, Some(id), None, Window::FIRST).await?.pop())
+    Ok(select(db, tenant, Some(id), &Filter::default(), Window::FIRST).await?.pop())
 }
 
 pub async fn lock(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Result<Option<Destination>> {
@@ -129,26 +129,34 @@ pub async fn by_name(
     Ok(found)
 }
 
-/// A tenant's destinations, of one kind if it is given.
+/// Which destinations to list.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    pub kind: Option<TargetKind>,
+    /// Part of the name.
+    pub name: Option<String>,
+    pub number: Option<String>,
+}
+
 pub async fn list(
     db: impl PgExecutor<'_>,
     tenant: Uuid,
-    kind: Option<TargetKind>,
+    filter: &Filter,
     window: Window,
 ) -> sqlx::Result<Vec<Destination>> {
-    select(db, tenant, None, kind, window).await
+    select(db, tenant, None, filter, window).await
 }
 
 /// All of a tenant's destinations.
 pub async fn all(db: impl PgExecutor<'_>, tenant: Uuid) -> sqlx::Result<Vec<Destination>> {
-    select(db, tenant, None, None, Window::ALL).await
+    select(db, tenant, None, &Filter::default(), Window::ALL).await
 }
 
 async fn select(
     db: impl PgExecutor<'_>,
     tenant: Uuid,
     id: Option<Uuid>,
-    kind: Option<TargetKind>,
+    filter: &Filter,
     window: Window,
 ) -> sqlx::Result<Vec<Destination>> {
     let rows = sqlx::query_as!(
@@ -157,12 +165,15 @@ async fn select(
                   version, created_at, updated_at
              from destinations
             where tenant_id = $1 and ($2::uuid is null or id = $2) and id > $3 and ($4::text is null or kind = $4)
+              and ($6::text is null or strpos(lower(name), lower($6)) > 0) and ($7::text is null or number = $7)
             order by id limit $5"#,
         tenant,
         id,
         window.after,
-        kind.map(TargetKind::as_str),
-        window.fetch()
+        filter.kind.map(TargetKind::as_str),
+        window.fetch(),
+        filter.name,
+        filter.number
     )
     .fetch_all(db)
     .await?;

@@ -4,6 +4,7 @@ use actix_web::{
     HttpResponse, delete, get, patch, post,
     web::{Bytes, Data, Json, Path, Query},
 };
+use serde::Deserialize;
 use uuid::Uuid;
 
 use super::{ChangedEntry, DialplanEntry, EntryPatch, NewEntry, create, delete, store, update};
@@ -11,11 +12,15 @@ use crate::{
     http::{
         change::{self, ChangeRequest, Outcome},
         input,
+        labels::{self, ExternalIdQuery, Kind, Labelled, With},
         problem::Problem,
     },
     model::paging::{Page, PageQuery},
     tenancy::{Api, auth::actor::Actor},
 };
+
+labels::labelled!(DialplanEntry, DialplanEntry, |it| Some(it.tenant_id));
+labels::labelled!(ChangedEntry.entry);
 
 /// Create a dialplan entry
 #[utoipa::path(tag = "dialplan", request_body = NewEntry, responses((status = 201, body = ChangedEntry), (status = 409, body = Problem)))]
@@ -28,10 +33,11 @@ pub async fn create_entry(
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.in_tenant(path.into_inner())?;
-    let new: NewEntry = input::parse(&body)?;
+    let With { of: new, labels }: With<NewEntry> = input::parse(&body)?;
     let platform = actor.tenant.is_none();
     let work = async |change: &mut _| {
         let entry = create(change, tenant, new, platform).await?;
+        let entry = labels::made(change, entry, labels).await?;
         Outcome::created(
             &entry,
             entry.entry.version,
@@ -41,22 +47,31 @@ pub async fn create_entry(
     request.run(&api, &actor, &body, work).await
 }
 
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct NameQuery {
+    /// Only those with this in their name, in any case of its letters.
+    name: Option<String>,
+}
+
 /// List a tenant's dialplan entries
-#[utoipa::path(tag = "dialplan", params(PageQuery), responses((status = 200, body = Page<DialplanEntry>)))]
+#[utoipa::path(tag = "dialplan", params(NameQuery, ExternalIdQuery, PageQuery), responses((status = 200, body = Page<DialplanEntry>)))]
 #[get("/v1/tenants/{tenant_id}/dialplan-entries")]
 pub async fn list_entries(
     api: Data<Api>,
     actor: Actor,
     path: Path<Uuid>,
+    query: Query<NameQuery>,
+    named: Query<ExternalIdQuery>,
     page: Query<PageQuery>,
-) -> Result<Json<Page<DialplanEntry>>, Problem> {
+) -> Result<Json<Page<Labelled<DialplanEntry>>>, Problem> {
     let tenant = actor.in_tenant(path.into_inner())?;
     let window = page.window()?;
-    crate::tenancy::tenants::store::get(&mut *api.read(&actor).await?, tenant)
-        .await?
-        .ok_or_else(|| Problem::not_found("tenant"))?;
-    let entries = store::list(&mut *api.read(&actor).await?, tenant, window).await?;
-    Ok(Json(window.page(entries, |entry| entry.id)))
+    let mut db = api.read(&actor).await?;
+    crate::tenancy::tenants::store::get(&mut *db, tenant).await?.ok_or_else(|| Problem::not_found("tenant"))?;
+    let window = named.within(&mut db, Kind::DialplanEntry, Some(tenant), window).await?;
+    let entries = store::list(&mut *db, tenant, query.name.as_deref(), window).await?;
+    Ok(Json(labels::page(&mut db, window.page(entries, |entry| entry.id)).await?))
 }
 
 /// Show a dialplan entry
@@ -64,8 +79,10 @@ pub async fn list_entries(
 #[get("/v1/tenants/{tenant_id}/dialplan-entries/{id}")]
 pub async fn show_entry(api: Data<Api>, actor: Actor, path: Path<(Uuid, Uuid)>) -> Result<HttpResponse, Problem> {
     let (tenant, id) = path.into_inner();
-    let entry = store::get(&mut *api.read(&actor).await?, actor.in_tenant(tenant)?, id).await?;
+    let mut db = api.read(&actor).await?;
+    let entry = store::get(&mut *db, actor.in_tenant(tenant)?, id).await?;
     let entry = entry.ok_or_else(|| Problem::not_found("entry"))?;
+    let entry = labels::of(&mut db, entry).await?;
     Ok(change::shown(&entry, entry.version))
 }
 
@@ -81,10 +98,11 @@ pub async fn update_entry(
 ) -> Result<HttpResponse, Problem> {
     let (tenant, id) = path.into_inner();
     let tenant = actor.in_tenant(tenant)?;
-    let patch = input::patch::<EntryPatch, DialplanEntry>(&body)?;
+    let With { of: patch, labels } = input::patch::<With<EntryPatch>, DialplanEntry>(&body)?;
     let platform = actor.tenant.is_none();
     let work = async |change: &mut _| {
         let entry = update(change, tenant, id, patch, platform, request.if_match).await?;
+        let entry = labels::changed(change, entry, labels).await?;
         Outcome::changed(&entry, entry.entry.version)
     };
     request.run(&api, &actor, &body, work).await

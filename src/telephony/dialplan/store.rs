@@ -69,7 +69,7 @@ pub async fn update(db: &mut PgConnection, entry: &DialplanEntry) -> sqlx::Resul
 }
 
 pub async fn get(db: impl PgExecutor<'_>, tenant: Uuid, id: Uuid) -> sqlx::Result<Option<DialplanEntry>> {
-    Ok(select(db, tenant, Some(id), Window::FIRST).await?.pop())
+    Ok(select(db, tenant, Some(id), None, Window::FIRST).await?.pop())
 }
 
 pub async fn lock(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Result<Option<DialplanEntry>> {
@@ -79,25 +79,34 @@ pub async fn lock(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Result
     get(db, tenant, id).await
 }
 
-pub async fn list(db: impl PgExecutor<'_>, tenant: Uuid, window: Window) -> sqlx::Result<Vec<DialplanEntry>> {
-    select(db, tenant, None, window).await
+/// `name`: a part of it.
+pub async fn list(
+    db: impl PgExecutor<'_>,
+    tenant: Uuid,
+    name: Option<&str>,
+    window: Window,
+) -> sqlx::Result<Vec<DialplanEntry>> {
+    select(db, tenant, None, name, window).await
 }
 
 async fn select(
     db: impl PgExecutor<'_>,
     tenant: Uuid,
     id: Option<Uuid>,
+    name: Option<&str>,
     window: Window,
 ) -> sqlx::Result<Vec<DialplanEntry>> {
     let rows = sqlx::query_as!(
         Row,
         r#"select id, tenant_id, position, name as "name: _", enabled, body as "body: _", version, created_at, updated_at
              from dialplan_entries
-            where tenant_id = $1 and ($2::uuid is null or id = $2) and id > $3 order by id limit $4"#,
+            where tenant_id = $1 and ($2::uuid is null or id = $2) and id > $3
+              and ($5::text is null or strpos(lower(name), lower($5)) > 0) order by id limit $4"#,
         tenant,
         id,
         window.after,
-        window.fetch()
+        window.fetch(),
+        name
     )
     .fetch_all(db)
     .await?;

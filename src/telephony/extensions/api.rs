@@ -16,12 +16,14 @@ use crate::{
         bulk::{self, Changes, Deletions},
         change::{self, ChangeRequest, Outcome},
         input,
+        labels::{self, ExternalIdQuery, Kind, Labelled, With},
         problem::Problem,
     },
     model::{
         error::Error,
         paging::{Page, PageQuery},
         put::Put,
+        sorting::{CREATED, SortQuery},
         which::Which,
     },
     node::changes::Change,
@@ -29,6 +31,9 @@ use crate::{
     tenancy::{Api, DetachQuery, auth::actor::Actor, many::Many},
     text::{Code, ExtensionNumber},
 };
+
+labels::labelled!(Extension, Extension, |it| Some(it.tenant_id));
+labels::labelled!(CreatedExtension.extension);
 
 /// Create an extension
 ///
@@ -43,9 +48,10 @@ pub async fn create_extension(
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.in_tenant(path.into_inner())?;
-    let new: NewExtension = input::parse(&body)?;
+    let With { of: new, labels }: With<NewExtension> = input::parse(&body)?;
     let work = async |change: &mut _| {
         let created = create(change, tenant, new).await?;
+        let created = labels::made(change, created, labels).await?;
         let location = format!("/v1/tenants/{tenant}/extensions/{}", created.extension.id);
         Outcome::created(&created, created.extension.version, location)
     };
@@ -57,26 +63,64 @@ pub async fn create_extension(
 struct NameQuery {
     /// Only the extension with this number, alias or SIP username.
     name: Option<String>,
+    /// Only the extension with this number.
+    number: Option<String>,
+    /// Only those with this in their display name, in any case of its letters.
+    display_name: Option<String>,
+    #[param(inline)]
+    status: Option<ExtensionStatus>,
+    /// Only those of this agent.
+    user_id: Option<Uuid>,
 }
 
+/// What the list can be sorted by.
+const SORTS: [&str; 3] = [CREATED, "number", "display_name"];
+
 /// List a tenant's extensions
-#[utoipa::path(tag = "extensions", params(NameQuery, PageQuery), responses((status = 200, body = Page<Extension>)))]
+///
+/// It can be sorted by `created_at`, `number` or `display_name`.
+#[utoipa::path(tag = "extensions", params(NameQuery, ExternalIdQuery, SortQuery, PageQuery), responses((status = 200, body = Page<Extension>)))]
 #[get("/v1/tenants/{tenant_id}/extensions")]
 pub async fn list_extensions(
     api: Data<Api>,
     actor: Actor,
     path: Path<Uuid>,
     query: Query<NameQuery>,
+    named: Query<ExternalIdQuery>,
+    sort: Query<SortQuery>,
     page: Query<PageQuery>,
-) -> Result<Json<Page<Extension>>, Problem> {
+) -> Result<Json<Page<Labelled<Extension>>>, Problem> {
     let tenant = actor.in_tenant(path.into_inner())?;
-    let window = page.window()?;
-    crate::tenancy::tenants::store::get(&mut *api.read(&actor).await?, tenant)
-        .await?
-        .ok_or_else(|| Problem::not_found("tenant"))?;
-    let filter = store::Filter { name: query.name.as_deref(), user: actor.only_own() };
-    let extensions = store::list(&mut *api.read(&actor).await?, tenant, filter, window).await?;
-    Ok(Json(window.page(extensions, |extension| extension.id)))
+    let sorted = sort.sorted(&page, &SORTS)?;
+    let mut db = api.read(&actor).await?;
+    crate::tenancy::tenants::store::get(&mut *db, tenant).await?.ok_or_else(|| Problem::not_found("tenant"))?;
+    let own = actor.only_own();
+    if own.is_some() && query.user_id.is_some_and(|wanted| Some(wanted) != own) {
+        return Ok(Json(Page { items: Vec::new(), next_cursor: None }));
+    }
+    let filter = store::Filter {
+        name: query.name.as_deref(),
+        user: own.or(query.user_id),
+        number: query.number.as_deref(),
+        display_name: query.display_name.as_deref(),
+        status: query.status,
+    };
+    let sorted = named.sorted(&mut db, Kind::Extension, Some(tenant), sorted).await?;
+    let extensions = store::list(&mut *db, tenant, filter, &sorted).await?;
+    Ok(Json(
+        labels::page(
+            &mut db,
+            sorted.page(
+                extensions,
+                |extension| extension.id,
+                |extension, by| match by {
+                    "display_name" => extension.display_name.to_string(),
+                    _ => extension.number.to_string(),
+                },
+            ),
+        )
+        .await?,
+    ))
 }
 
 /// Show an extension
@@ -84,12 +128,14 @@ pub async fn list_extensions(
 #[get("/v1/tenants/{tenant_id}/extensions/{id}")]
 pub async fn show_extension(api: Data<Api>, actor: Actor, path: Path<(Uuid, Uuid)>) -> Result<HttpResponse, Problem> {
     let (tenant, id) = path.into_inner();
-    let extension = store::get(&mut *api.read(&actor).await?, actor.in_tenant(tenant)?, id).await?;
+    let mut db = api.read(&actor).await?;
+    let extension = store::get(&mut *db, actor.in_tenant(tenant)?, id).await?;
     let own = actor.only_own();
     let extension = extension.filter(|extension| {
         extension.status != ExtensionStatus::Deleted && own.is_none_or(|own| extension.user_id == Some(own))
     });
     let extension = extension.ok_or_else(|| Problem::not_found("extension"))?;
+    let extension = labels::of(&mut db, extension).await?;
     Ok(change::shown(&extension, extension.version))
 }
 
@@ -105,12 +151,16 @@ pub async fn update_extension(
 ) -> Result<HttpResponse, Problem> {
     let (tenant, id) = path.into_inner();
     let tenant = actor.in_tenant(tenant)?;
-    let mut patch = input::patch::<ExtensionPatch, Extension>(&body)?;
+    let With { of: mut patch, labels } = input::patch::<With<ExtensionPatch>, Extension>(&body)?;
     let work = async |change: &mut _| {
         if let Some(own) = actor.only_own() {
+            if let Some(field) = labels.first() {
+                return Err(Error::from(Code::FieldNotYours.with("field", field)).into());
+            }
             check_own(change, tenant, id, own, &mut patch).await?;
         }
         let extension = update(change, tenant, id, patch, request.if_match).await?;
+        let extension = labels::changed(change, extension, labels).await?;
         Outcome::changed(&extension, extension.version)
     };
     request.run(&api, &actor, &body, work).await
@@ -171,10 +221,12 @@ pub async fn extension_by_number(
 ) -> Result<HttpResponse, Problem> {
     let (tenant, number) = path.into_inner();
     let number = ExtensionNumber::parse(&number).map_err(|_| Problem::not_found("extension"))?;
-    let extension = store::by_number(&mut *api.read(&actor).await?, actor.in_tenant(tenant)?, &number).await?;
+    let mut db = api.read(&actor).await?;
+    let extension = store::by_number(&mut *db, actor.in_tenant(tenant)?, &number).await?;
     let own = actor.only_own();
     let extension = extension.filter(|extension| own.is_none_or(|own| extension.user_id == Some(own)));
     let extension = extension.ok_or_else(|| Problem::not_found("extension"))?;
+    let extension = labels::of(&mut db, extension).await?;
     Ok(change::shown(&extension, extension.version))
 }
 
@@ -193,13 +245,14 @@ pub async fn put_extension(
 ) -> Result<HttpResponse, Problem> {
     let (tenant, number) = path.into_inner();
     let tenant = actor.in_tenant(tenant)?;
-    let new: NewExtension = input::parse(&body)?;
+    let With { of: new, labels }: With<NewExtension> = input::parse(&body)?;
     if new.number.as_str() != number {
         return Err(Error::invalid("number", Code::NotThePathsName).into());
     }
     let work = async |change: &mut _| {
         let put = super::put(change, tenant, new, request.if_match).await?;
-        let extension = match &put {
+        let put = labels::put(change, put, labels).await?;
+        let extension: &Extension = match &put {
             Put::Made(made) => &made.extension,
             Put::Is(extension) => extension,
         };
@@ -222,9 +275,10 @@ pub async fn update_extensions(
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.in_tenant(path.into_inner())?;
     let many = Many { api: &api, actor: &actor, request: &request, tenant, body: &body };
-    let one = async |change: &mut Change, (which, patch): (Which, ExtensionPatch)| {
+    let one = async |change: &mut Change, (which, with): (Which, With<ExtensionPatch>)| {
         let before = store::which(change.db(), tenant, &which).await?.ok_or(Error::NotFound("extension"))?;
-        let after = update(change, tenant, before.id, patch, None).await?;
+        let after = update(change, tenant, before.id, with.of, None).await?;
+        let after = labels::changed(change, after, with.labels).await?;
         Ok((after.id, bulk::changed(before.version, after.version)))
     };
     many.change(one).await

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::{Extension, ExtensionStatus, Free, Owner, Sealed};
 use crate::model::call_handling::CallHandling;
 use crate::{
-    model::{paging::Window, which::Which},
+    model::{paging::Window, sorting::Sorted, which::Which},
     node::change_store,
     text::Variables,
 };
@@ -234,7 +234,7 @@ pub(super) async fn insert(db: &mut PgConnection, tenant: Uuid, new: &NewRows) -
 }
 
 pub async fn get(db: impl PgExecutor<'_>, tenant: Uuid, id: Uuid) -> sqlx::Result<Option<Extension>> {
-    Ok(select(db, tenant, Some(id), Filter::default(), Window::FIRST).await?.pop())
+    Ok(select(db, tenant, Some(id), Filter::default(), &Window::FIRST.into()).await?.pop())
 }
 
 pub async fn lock(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Result<Option<Extension>> {
@@ -268,6 +268,11 @@ pub struct Filter<'a> {
     pub name: Option<&'a str>,
     /// Only those of this user.
     pub user: Option<Uuid>,
+    /// Only the one with this number of its own.
+    pub number: Option<&'a str>,
+    /// Only those with this in their display name.
+    pub display_name: Option<&'a str>,
+    pub status: Option<ExtensionStatus>,
 }
 
 /// Extensions that are not deleted.
@@ -275,9 +280,9 @@ pub async fn list(
     db: impl PgExecutor<'_>,
     tenant: Uuid,
     filter: Filter<'_>,
-    window: Window,
+    sorted: &Sorted,
 ) -> sqlx::Result<Vec<Extension>> {
-    select(db, tenant, None, filter, window).await
+    select(db, tenant, None, filter, sorted).await
 }
 
 /// The extension with this id, deleted or not; without an id, all that are not deleted.
@@ -286,9 +291,11 @@ async fn select(
     tenant: Uuid,
     id: Option<Uuid>,
     filter: Filter<'_>,
-    window: Window,
+    sorted: &Sorted,
 ) -> sqlx::Result<Vec<Extension>> {
-    let rows = sqlx::query_as!(
+    macro_rules! rows {
+        ($order:tt) => {
+    sqlx::query_as!(
         Row,
         r#"select id, tenant_id, user_id, number as "number: _", alias as "alias: _", sip_username as "sip_username: _",
                   display_name as "display_name: _", caller_id_name as "caller_id_name: _",
@@ -297,18 +304,46 @@ async fn select(
                   status as "status: ExtensionStatus", variables as "variables: Json<Variables>",
                   calls as "calls: Json<CallHandling>", version, created_at, updated_at
              from extensions
-            where tenant_id = $1 and id > $2 and ($6::uuid is null and status <> 'deleted' or id = $6)
+            where tenant_id = $1 and ($6::uuid is null and status <> 'deleted' or id = $6)
               and ($3::text is null or $3 in (number, alias, sip_username)) and ($4::uuid is null or user_id = $4)
-            order by id limit $5"#,
+              and ($7::text is null or number = $7) and ($8::text is null or strpos(lower(display_name), lower($8)) > 0)
+              and ($9::text is null or status = $9)
+              and ($10::text is null or true) and "# + $order + " limit $5",
         tenant,
-        window.after,
+        sorted.window.after,
         filter.name,
         filter.user,
-        window.fetch(),
-        id
+        sorted.window.fetch(),
+        id,
+        filter.number,
+        filter.display_name,
+        filter.status as Option<ExtensionStatus>,
+        sorted.key
     )
     .fetch_all(db)
-    .await?;
+    .await?
+        };
+    }
+    // Each order is a statement of its own, for which there is an index.
+    let rows = match (sorted.by, sorted.is_down) {
+        ("number", false) => rows!(
+            "(length(number), number, id) > (coalesce(length($10), 0), coalesce($10, ''), $2) order by length(number), number, id"
+        ),
+        ("number", true) => rows!(
+            "(length(number), number, id) < (coalesce(length($10), 100), coalesce($10, ''), $2)
+             order by length(number) desc, number desc, id desc"
+        ),
+        ("display_name", false) => rows!(
+            r#"(lower(display_name) collate "C", id) > (coalesce(lower($10), ''), $2)
+               order by lower(display_name) collate "C", id"#
+        ),
+        ("display_name", true) => rows!(
+            r#"($10 is null or (lower(display_name) collate "C", id) < (lower($10), $2))
+               order by lower(display_name) collate "C" desc, id desc"#
+        ),
+        (_, false) => rows!("id > $2 order by id"),
+        (_, true) => rows!("id < $2 order by id desc"),
+    };
     Ok(rows.into_iter().map(Extension::from).collect())
 }
 

@@ -4,6 +4,7 @@ use actix_web::{
     HttpResponse, delete, get, patch, post, put,
     web::{Bytes, Data, Json, Path, Query},
 };
+use serde::Deserialize;
 use uuid::Uuid;
 
 use super::{Group, GroupPatch, NewGroup, create, delete, store, update};
@@ -12,6 +13,7 @@ use crate::{
         bulk::{self, Changes, Deletions},
         change::{self, ChangeRequest, Outcome},
         input,
+        labels::{self, ExternalIdQuery, Kind, Labelled, With},
         problem::Problem,
     },
     model::{
@@ -25,6 +27,8 @@ use crate::{
     text::{Code, GroupName},
 };
 
+labels::labelled!(Group, Group, |it| Some(it.tenant_id));
+
 /// Create a group
 #[utoipa::path(tag = "groups", request_body = NewGroup, responses((status = 201, body = Group), (status = 409, body = Problem)))]
 #[post("/v1/tenants/{tenant_id}/groups")]
@@ -36,30 +40,43 @@ pub async fn create_group(
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.in_tenant(path.into_inner())?;
-    let new: NewGroup = input::parse(&body)?;
+    let With { of: new, labels }: With<NewGroup> = input::parse(&body)?;
     let work = async |change: &mut _| {
         let group = create(change, tenant, new).await?;
+        let group = labels::made(change, group, labels).await?;
         Outcome::created(&group, group.version, format!("/v1/tenants/{tenant}/groups/{}", group.id))
     };
     request.run(&api, &actor, &body, work).await
 }
 
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct ListQuery {
+    /// Only those with this in their name, in any case of its letters.
+    name: Option<String>,
+    /// Only the one with this number.
+    number: Option<String>,
+}
+
 /// List a tenant's groups
-#[utoipa::path(tag = "groups", params(PageQuery), responses((status = 200, body = Page<Group>)))]
+#[utoipa::path(tag = "groups", params(ListQuery, ExternalIdQuery, PageQuery), responses((status = 200, body = Page<Group>)))]
 #[get("/v1/tenants/{tenant_id}/groups")]
 pub async fn list_groups(
     api: Data<Api>,
     actor: Actor,
     path: Path<Uuid>,
+    query: Query<ListQuery>,
+    named: Query<ExternalIdQuery>,
     page: Query<PageQuery>,
-) -> Result<Json<Page<Group>>, Problem> {
+) -> Result<Json<Page<Labelled<Group>>>, Problem> {
     let tenant = actor.in_tenant(path.into_inner())?;
     let window = page.window()?;
-    crate::tenancy::tenants::store::get(&mut *api.read(&actor).await?, tenant)
-        .await?
-        .ok_or_else(|| Problem::not_found("tenant"))?;
-    let groups = store::list(&mut *api.read(&actor).await?, tenant, window).await?;
-    Ok(Json(window.page(groups, |group| group.id)))
+    let mut db = api.read(&actor).await?;
+    crate::tenancy::tenants::store::get(&mut *db, tenant).await?.ok_or_else(|| Problem::not_found("tenant"))?;
+    let window = named.within(&mut db, Kind::Group, Some(tenant), window).await?;
+    let ListQuery { name, number } = query.into_inner();
+    let groups = store::list(&mut *db, tenant, &store::Filter { name, number }, window).await?;
+    Ok(Json(labels::page(&mut db, window.page(groups, |group| group.id)).await?))
 }
 
 /// Show a group
@@ -67,8 +84,10 @@ pub async fn list_groups(
 #[get("/v1/tenants/{tenant_id}/groups/{id}")]
 pub async fn show_group(api: Data<Api>, actor: Actor, path: Path<(Uuid, Uuid)>) -> Result<HttpResponse, Problem> {
     let (tenant, id) = path.into_inner();
-    let group = store::get(&mut *api.read(&actor).await?, actor.in_tenant(tenant)?, id).await?;
+    let mut db = api.read(&actor).await?;
+    let group = store::get(&mut *db, actor.in_tenant(tenant)?, id).await?;
     let group = group.ok_or_else(|| Problem::not_found("group"))?;
+    let group = labels::of(&mut db, group).await?;
     Ok(change::shown(&group, group.version))
 }
 
@@ -84,9 +103,10 @@ pub async fn update_group(
 ) -> Result<HttpResponse, Problem> {
     let (tenant, id) = path.into_inner();
     let tenant = actor.in_tenant(tenant)?;
-    let patch = input::patch::<GroupPatch, Group>(&body)?;
+    let With { of: patch, labels } = input::patch::<With<GroupPatch>, Group>(&body)?;
     let work = async |change: &mut _| {
         let group = update(change, tenant, id, patch, request.if_match).await?;
+        let group = labels::changed(change, group, labels).await?;
         Outcome::changed(&group, group.version)
     };
     request.run(&api, &actor, &body, work).await
@@ -116,8 +136,10 @@ pub async fn delete_group(
 pub async fn group_by_name(api: Data<Api>, actor: Actor, path: Path<(Uuid, String)>) -> Result<HttpResponse, Problem> {
     let (tenant, name) = path.into_inner();
     let name = GroupName::parse(&name).map_err(|_| Problem::not_found("group"))?;
-    let group = store::by_name(&mut *api.read(&actor).await?, actor.in_tenant(tenant)?, &name).await?;
+    let mut db = api.read(&actor).await?;
+    let group = store::by_name(&mut *db, actor.in_tenant(tenant)?, &name).await?;
     let group = group.ok_or_else(|| Problem::not_found("group"))?;
+    let group = labels::of(&mut db, group).await?;
     Ok(change::shown(&group, group.version))
 }
 
@@ -135,12 +157,13 @@ pub async fn put_group(
 ) -> Result<HttpResponse, Problem> {
     let (tenant, name) = path.into_inner();
     let tenant = actor.in_tenant(tenant)?;
-    let new: NewGroup = input::parse(&body)?;
+    let With { of: new, labels }: With<NewGroup> = input::parse(&body)?;
     if GroupName::parse(&name).ok().map(|name| name.folded()) != Some(new.name.folded()) {
         return Err(Error::invalid("name", Code::NotThePathsName).into());
     }
     let work = async |change: &mut _| {
         let put = super::put(change, tenant, new, request.if_match).await?;
+        let put = labels::put(change, put, labels).await?;
         let (Put::Made(group) | Put::Is(group)) = &put;
         Outcome::put(&put, group.version, format!("/v1/tenants/{tenant}/groups/{}", group.id))
     };
@@ -161,9 +184,10 @@ pub async fn update_groups(
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.in_tenant(path.into_inner())?;
     let many = Many { api: &api, actor: &actor, request: &request, tenant, body: &body };
-    let one = async |change: &mut Change, (which, patch): (Which, GroupPatch)| {
+    let one = async |change: &mut Change, (which, with): (Which, With<GroupPatch>)| {
         let before = store::which(change.db(), tenant, &which).await?.ok_or(Error::NotFound("group"))?;
-        let after = update(change, tenant, before.id, patch, None).await?;
+        let after = update(change, tenant, before.id, with.of, None).await?;
+        let after = labels::changed(change, after, with.labels).await?;
         Ok((after.id, bulk::changed(before.version, after.version)))
     };
     many.change(one).await

@@ -22,7 +22,8 @@ pub async fn detach(change: &mut Change, tenant: Uuid, extensions: &[Uuid]) -> R
         let patch = GroupPatch { members: Some(left), ..GroupPatch::default() };
         update(change, tenant, group.id, patch, None).await?;
     }
-    let queues = destinations::store::list(change.db(), tenant, Some(TargetKind::Queue), Window::ALL).await?;
+    let queues = destinations::store::Filter { kind: Some(TargetKind::Queue), ..Default::default() };
+    let queues = destinations::store::list(change.db(), tenant, &queues, Window::ALL).await?;
     for queue in queues {
         let Config::Queue(mut config) = queue.config else { continue };
         let before = config.tiers.len();

@@ -106,7 +106,7 @@ pub async fn set_members(db: &mut PgConnection, group: &Group) -> sqlx::Result<(
 }
 
 pub async fn get(db: impl PgExecutor<'_>, tenant: Uuid, id: Uuid) -> sqlx::Result<Option<Group>> {
-    Ok(select(db, tenant, Some(id), Window::FIRST).await?.pop())
+    Ok(select(db, tenant, Some(id), &Filter::default(), Window::FIRST).await?.pop())
 }
 
 pub async fn lock(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Result<Option<Group>> {
@@ -128,11 +128,25 @@ pub async fn by_name(db: &mut PgConnection, tenant: Uuid, name: &GroupName) -> s
     }
 }
 
-pub async fn list(db: impl PgExecutor<'_>, tenant: Uuid, window: Window) -> sqlx::Result<Vec<Group>> {
-    select(db, tenant, None, window).await
+/// Which groups to list.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Part of the name.
+    pub name: Option<String>,
+    pub number: Option<String>,
 }
 
-async fn select(db: impl PgExecutor<'_>, tenant: Uuid, id: Option<Uuid>, window: Window) -> sqlx::Result<Vec<Group>> {
+pub async fn list(db: impl PgExecutor<'_>, tenant: Uuid, filter: &Filter, window: Window) -> sqlx::Result<Vec<Group>> {
+    select(db, tenant, None, filter, window).await
+}
+
+async fn select(
+    db: impl PgExecutor<'_>,
+    tenant: Uuid,
+    id: Option<Uuid>,
+    filter: &Filter,
+    window: Window,
+) -> sqlx::Result<Vec<Group>> {
     sqlx::query_as!(
         Row,
         r#"select g.id, g.tenant_id, coalesce(g.shown_name, g.name) as "name!: GroupName", g.number as "number: _", g.ring_seconds,
@@ -141,11 +155,16 @@ async fn select(db: impl PgExecutor<'_>, tenant: Uuid, id: Option<Uuid>, window:
                          where m.tenant_id = g.tenant_id and m.group_id = g.id order by m.position) as "members!",
                   g.version, g.created_at, g.updated_at
              from groups g
-            where g.tenant_id = $1 and ($2::uuid is null or g.id = $2) and g.id > $3 order by g.id limit $4"#,
+            where g.tenant_id = $1 and ($2::uuid is null or g.id = $2) and g.id > $3
+              and ($5::text is null or strpos(lower(coalesce(g.shown_name, g.name)), lower($5)) > 0)
+              and ($6::text is null or g.number = $6)
+            order by g.id limit $4"#,
         tenant,
         id,
         window.after,
-        window.fetch()
+        window.fetch(),
+        filter.name,
+        filter.number
     )
     .fetch_all(db)
     .await

@@ -18,18 +18,22 @@ use crate::{
         bulk::{self as of_many, Changes, Deletions},
         change::{self, ChangeRequest, Outcome},
         input,
+        labels::{self, ExternalIdQuery, Kind, Labelled, With},
         problem::Problem,
     },
     model::{
         error::Error,
         paging::{Page, PageQuery},
         put::Put,
+        sorting::{CREATED, SortQuery},
         which::Which,
     },
     node::{apart::apart, changes::Change},
     tenancy::{Api, TenantQuery, auth::actor::Actor, many::Many},
     text::E164,
 };
+
+labels::labelled!(Number, Number, |it| Some(it.tenant_id));
 
 /// Add a phone number
 #[utoipa::path(tag = "phone numbers", params(TenantQuery), request_body = NewNumber, responses((status = 201, body = Number), (status = 409, body = Problem)))]
@@ -42,9 +46,10 @@ pub async fn create_number(
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.tenant_or(query.tenant_id)?;
-    let new: NewNumber = input::parse(&body)?;
+    let With { of: new, labels }: With<NewNumber> = input::parse(&body)?;
     let work = async |change: &mut _| {
         let number = create(change, tenant, new).await?;
+        let number = labels::made(change, number, labels).await?;
         Outcome::created(&number, number.version, actor.place(tenant, &format!("/v1/phone-numbers/{}", number.id)))
     };
     request.run(&api, &actor, &body, work).await
@@ -121,20 +126,50 @@ pub struct ListQuery {
     provider: Option<String>,
     /// Part of the number, or of its provider.
     search: Option<String>,
+    /// Only this number, in E.164.
+    number: Option<String>,
+    /// Only numbers that are assigned to this agent.
+    agent_id: Option<Uuid>,
+    /// Only numbers that lead to the extension, group or destination with this id.
+    destination_id: Option<Uuid>,
 }
 
+/// What may be shown with each number.
+#[derive(Debug, Clone, Copy, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = NumberExpand)]
+enum Expand {
+    Destination,
+}
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct ExpandQuery {
+    /// `destination` adds name and number of what each of them leads to.
+    #[param(inline)]
+    expand: Option<Expand>,
+}
+
+/// What the list can be sorted by.
+const SORTS: [&str; 2] = [CREATED, "number"];
+
 /// List phone numbers
-#[utoipa::path(tag = "phone numbers", params(TenantQuery, ListQuery, PageQuery), responses((status = 200, body = Page<Number>)))]
+///
+/// It can be sorted by `created_at` or `number`.
+#[utoipa::path(tag = "phone numbers", params(TenantQuery, ListQuery, ExpandQuery, ExternalIdQuery, SortQuery, PageQuery), responses((status = 200, body = Page<Number>)))]
 #[get("/v1/phone-numbers")]
 pub async fn list_numbers(
     api: Data<Api>,
     actor: Actor,
     tenant: Query<TenantQuery>,
     query: Query<ListQuery>,
+    expand: Query<ExpandQuery>,
+    named: Query<ExternalIdQuery>,
+    sort: Query<SortQuery>,
     page: Query<PageQuery>,
-) -> Result<Json<Page<Number>>, Problem> {
+) -> Result<Json<Page<Labelled<Number>>>, Problem> {
     let tenant = actor.tenant_or(tenant.tenant_id)?;
-    let window = page.window()?;
+    let sorted = sort.sorted(&page, &SORTS)?;
     let query = query.into_inner();
     let filter = store::Filter {
         id: None,
@@ -144,9 +179,19 @@ pub async fn list_numbers(
         provider: query.provider,
         search: query.search,
         user: actor.only_own(),
+        number: query.number,
+        agent: query.agent_id,
+        leads_to: query.destination_id,
     };
-    let numbers = store::list(&mut *api.read(&actor).await?, tenant, &filter, window).await?;
-    Ok(Json(window.page(numbers, |number| number.id)))
+    let mut db = api.read(&actor).await?;
+    let sorted = named.sorted(&mut db, Kind::Number, Some(tenant), sorted).await?;
+    let mut numbers = store::list(&mut *db, tenant, &filter, &sorted).await?;
+    if let Some(Expand::Destination) = expand.expand {
+        store::with_names(&mut db, tenant, &mut numbers).await?;
+    }
+    Ok(Json(
+        labels::page(&mut db, sorted.page(numbers, |number| number.id, |number, _| number.number.to_string())).await?,
+    ))
 }
 
 /// Show a phone number
@@ -160,9 +205,10 @@ pub async fn show_number(
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.tenant_or(tenant.tenant_id)?;
     let filter = store::Filter { id: Some(path.into_inner()), user: actor.only_own(), ..store::Filter::default() };
-    let found =
-        store::list(&mut *api.read(&actor).await?, tenant, &filter, crate::model::paging::Window::FIRST).await?;
+    let mut db = api.read(&actor).await?;
+    let found = store::list(&mut *db, tenant, &filter, &crate::model::paging::Window::FIRST.into()).await?;
     let number = found.into_iter().next().ok_or_else(|| Problem::not_found("number"))?;
+    let number = labels::of(&mut db, number).await?;
     Ok(change::shown(&number, number.version))
 }
 
@@ -178,9 +224,10 @@ pub async fn update_number(
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.tenant_or(tenant.tenant_id)?;
-    let patch = input::patch::<NumberPatch, Number>(&body)?;
+    let With { of: patch, labels } = input::patch::<With<NumberPatch>, Number>(&body)?;
     let work = async |change: &mut _| {
         let number = update(change, tenant, path.into_inner(), patch, request.if_match).await?;
+        let number = labels::changed(change, number, labels).await?;
         Outcome::changed(&number, number.version)
     };
     request.run(&api, &actor, &body, work).await
@@ -217,8 +264,9 @@ pub async fn assign_number(
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.tenant_or(tenant.tenant_id)?;
     let to: Assign = input::parse(&body)?;
-    let work = async |change: &mut _| {
+    let work = async |change: &mut Change| {
         let number = assignments::assign(change, tenant, path.into_inner(), to, request.if_match).await?;
+        let number = labels::of(change.db(), number).await?;
         Outcome::changed(&number, number.version)
     };
     request.run(&api, &actor, &body, work).await
@@ -235,8 +283,9 @@ pub async fn unassign_number(
     path: Path<Uuid>,
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.tenant_or(tenant.tenant_id)?;
-    let work = async |change: &mut _| {
+    let work = async |change: &mut Change| {
         let number = assignments::unassign(change, tenant, path.into_inner(), request.if_match).await?;
+        let number = labels::of(change.db(), number).await?;
         Outcome::changed(&number, number.version)
     };
     request.run(&api, &actor, b"", work).await
@@ -293,12 +342,14 @@ pub async fn number_by_number(
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.tenant_or(tenant.tenant_id)?;
     let number = E164::parse(&path).map_err(|_| Problem::not_found("number"))?;
-    let number = store::by_number(&mut *api.read(&actor).await?, tenant, &number).await?;
+    let mut db = api.read(&actor).await?;
+    let number = store::by_number(&mut *db, tenant, &number).await?;
     let own = actor.only_own();
     let is_own = |number: &Number| {
         own.is_none_or(|own| number.assignment.as_ref().is_some_and(|assignment| assignment.agent_id == own))
     };
     let number = number.filter(is_own).ok_or_else(|| Problem::not_found("number"))?;
+    let number = labels::of(&mut db, number).await?;
     Ok(change::shown(&number, number.version))
 }
 
@@ -316,10 +367,11 @@ pub async fn put_number(
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.tenant_or(tenant.tenant_id)?;
-    let new: NewNumber = input::parse(&body)?;
+    let With { of: new, labels }: With<NewNumber> = input::parse(&body)?;
     let key = E164::parse(&path).map_err(|error| Error::query("number", error))?;
     let work = async |change: &mut _| {
         let put = super::put(change, tenant, &key, new, request.if_match).await?;
+        let put = labels::put(change, put, labels).await?;
         let (Put::Made(number) | Put::Is(number)) = &put;
         Outcome::put(&put, number.version, actor.place(tenant, &format!("/v1/phone-numbers/{}", number.id)))
     };
@@ -340,9 +392,10 @@ pub async fn update_numbers(
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.tenant_or(query.tenant_id)?;
     let many = Many { api: &api, actor: &actor, request: &request, tenant, body: &body };
-    let one = async |change: &mut Change, (which, patch): (Which, NumberPatch)| {
+    let one = async |change: &mut Change, (which, with): (Which, With<NumberPatch>)| {
         let before = store::which(change.db(), tenant, &which).await?.ok_or(Error::NotFound("number"))?;
-        let after = update(change, tenant, before.id, patch, None).await?;
+        let after = update(change, tenant, before.id, with.of, None).await?;
+        let after = labels::changed(change, after, with.labels).await?;
         Ok((after.id, of_many::changed(before.version, after.version)))
     };
     many.change(one).await

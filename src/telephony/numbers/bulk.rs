@@ -239,6 +239,7 @@ async fn insert(change: &mut Change, tenant: Uuid, lines: &[Judged]) -> Result<H
             record: false,
             destination: None,
             assignment: None,
+            leads_to: None,
             version: 1,
             created_at,
             updated_at: created_at,

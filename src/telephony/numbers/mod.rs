@@ -27,6 +27,14 @@ use crate::{
     text::{Code, E164},
 };
 
+/// The extension, group or destination that a number leads to, as people know it.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct LeadsTo {
+    pub name: String,
+    /// The number that reaches it within the tenant.
+    pub number: Option<String>,
+}
+
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct Number {
     pub id: Uuid,
@@ -44,6 +52,9 @@ pub struct Number {
     pub destination: Option<Target>,
     /// The agent who calls out with it.
     pub assignment: Option<Assignment>,
+    /// What calls to it reach, if a list is asked for it by `expand=destination`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub leads_to: Option<LeadsTo>,
     pub version: i64,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,

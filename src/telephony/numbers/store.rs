@@ -1,16 +1,19 @@
 //! The SQL of phone numbers and their assignments.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor, types::Json};
 use uuid::Uuid;
 
-use super::{AgentNumber, Assignment, Capability, Number, NumberStatus, Outbound};
+use super::{AgentNumber, Assignment, Capability, LeadsTo, Number, NumberStatus, Outbound};
 use crate::model::number::Choice;
 use crate::{
     model::{
         destination::{Target, TargetKind},
         paging::Window,
         settings::{Country, Words},
+        sorting::Sorted,
         which::Which,
     },
     telephony::destinations::store::target_columns,
@@ -53,6 +56,7 @@ impl From<Row> for Number {
             record: row.record,
             destination: row.extension_id.map(Target::extension).or(row.group_id.map(Target::group)).or(destination),
             assignment: row.assignment.map(|assignment| assignment.0),
+            leads_to: None,
             version: row.version,
             created_at: row.created_at,
             updated_at: row.updated_at,
@@ -173,10 +177,23 @@ pub struct Filter {
     pub search: Option<String>,
     /// Only numbers that lead to an extension of this user or are assigned to them.
     pub user: Option<Uuid>,
+    /// The number itself.
+    pub number: Option<String>,
+    /// Only numbers that are assigned to this agent.
+    pub agent: Option<Uuid>,
+    /// Only numbers that lead to this extension, group or destination.
+    pub leads_to: Option<Uuid>,
 }
 
-pub async fn list(db: impl PgExecutor<'_>, tenant: Uuid, filter: &Filter, window: Window) -> sqlx::Result<Vec<Number>> {
-    let rows = sqlx::query_as!(
+pub async fn list(
+    db: impl PgExecutor<'_>,
+    tenant: Uuid,
+    filter: &Filter,
+    sorted: &Sorted,
+) -> sqlx::Result<Vec<Number>> {
+    macro_rules! rows {
+        ($order:tt) => {
+    sqlx::query_as!(
         Row,
         r#"
         select n.id, n.tenant_id, n.number as "number: _", n.country, n.provider, n.status as "status: _",
@@ -187,16 +204,17 @@ pub async fn list(db: impl PgExecutor<'_>, tenant: Uuid, filter: &Filter, window
           from numbers n
           left join destinations d on d.tenant_id = n.tenant_id and d.id = n.destination_id
           left join assignments a on a.tenant_id = n.tenant_id and a.number_id = n.id
-         where n.tenant_id = $1 and n.id > $2 and ($3::uuid is null or n.id = $3)
+         where n.tenant_id = $1 and ($3::uuid is null or n.id = $3)
            and ($4::text is null or n.status = $4) and ($5::bool is null or $5 = (a.user_id is not null))
            and ($6::text is null or n.country = $6) and ($7::text is null or n.provider = $7)
            and ($8::text is null or strpos(n.number, $8) > 0 or strpos(lower(coalesce(n.provider, '')), lower($8)) > 0)
            and ($9::uuid is null or a.user_id = $9
                 or exists (select 1 from extensions e where e.tenant_id = n.tenant_id and e.id = n.extension_id and e.user_id = $9))
-         order by n.id limit $10
-        "#,
+           and ($11::text is null or n.number = $11) and ($12::uuid is null or a.user_id = $12)
+           and ($13::uuid is null or $13 in (n.extension_id, n.group_id, n.destination_id))
+           and ($14::text is null or true) and "# + $order + " limit $10",
         tenant,
-        window.after,
+        sorted.window.after,
         filter.id,
         filter.status as Option<NumberStatus>,
         filter.assigned,
@@ -204,16 +222,54 @@ pub async fn list(db: impl PgExecutor<'_>, tenant: Uuid, filter: &Filter, window
         filter.provider,
         filter.search,
         filter.user,
-        window.fetch()
+        sorted.window.fetch(),
+        filter.number,
+        filter.agent,
+        filter.leads_to,
+        sorted.key
     )
     .fetch_all(db)
-    .await?;
+    .await?
+        };
+    }
+    // Each order is a statement of its own. There is an index of numbers.
+    let rows = match (sorted.by, sorted.is_down) {
+        ("number", false) => {
+            rows!(r#"(n.number collate "C", n.id) > (coalesce($14, ''), $2) order by n.number collate "C", n.id"#)
+        }
+        ("number", true) => rows!(
+            r#"(n.number collate "C", n.id) < (coalesce($14, '~'), $2) order by n.number collate "C" desc, n.id desc"#
+        ),
+        (_, false) => rows!("n.id > $2 order by n.id"),
+        (_, true) => rows!("n.id < $2 order by n.id desc"),
+    };
     Ok(rows.into_iter().map(Number::from).collect())
+}
+
+/// Adds the names of what these numbers lead to.
+pub async fn with_names(db: &mut PgConnection, tenant: Uuid, numbers: &mut [Number]) -> sqlx::Result<()> {
+    let ids = numbers.iter().map(|number| number.id).collect::<Vec<_>>();
+    let rows = sqlx::query!(
+        r#"select n.id, coalesce(e.display_name, g.shown_name, g.name, d.name) as "name!", coalesce(e.number, g.number, d.number) as number
+             from numbers n
+             left join extensions e on e.tenant_id = n.tenant_id and e.id = n.extension_id
+             left join groups g on g.tenant_id = n.tenant_id and g.id = n.group_id
+             left join destinations d on d.tenant_id = n.tenant_id and d.id = n.destination_id
+            where n.tenant_id = $1 and n.id = any ($2) and num_nonnulls(n.extension_id, n.group_id, n.destination_id) = 1"#,
+        tenant,
+        &ids
+    );
+    let rows = rows.fetch_all(db).await?.into_iter();
+    let mut found = rows.map(|row| (row.id, LeadsTo { name: row.name, number: row.number })).collect::<HashMap<_, _>>();
+    for number in numbers {
+        number.leads_to = found.remove(&number.id);
+    }
+    Ok(())
 }
 
 pub async fn get(db: impl PgExecutor<'_>, tenant: Uuid, id: Uuid) -> sqlx::Result<Option<Number>> {
     let filter = Filter { id: Some(id), ..Filter::default() };
-    Ok(list(db, tenant, &filter, Window::FIRST).await?.pop())
+    Ok(list(db, tenant, &filter, &Window::FIRST.into()).await?.pop())
 }
 
 pub async fn lock(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Result<Option<Number>> {

@@ -11,11 +11,14 @@ use crate::{
     http::{
         change::{self, ChangeRequest, Outcome},
         input,
+        labels::{self, ExternalIdQuery, Kind, Labelled, With},
         problem::Problem,
     },
     model::paging::{Page, PageQuery},
     tenancy::{Api, auth::actor::Actor, tenants},
 };
+
+labels::labelled!(Pool, Pool, |it| Some(it.tenant_id));
 
 /// Create an extension pool
 #[utoipa::path(tag = "pools", request_body = NewPool, responses((status = 201, body = Pool), (status = 409, body = Problem)))]
@@ -28,29 +31,32 @@ pub async fn create_pool(
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.in_tenant(path.into_inner())?;
-    let new: NewPool = input::parse(&body)?;
+    let With { of: new, labels }: With<NewPool> = input::parse(&body)?;
     let work = async |change: &mut _| {
         let pool = create(change, tenant, new).await?;
+        let pool = labels::made(change, pool, labels).await?;
         Outcome::created(&pool, pool.version, format!("/v1/tenants/{tenant}/pools/{}", pool.id))
     };
     request.run(&api, &actor, &body, work).await
 }
 
 /// List a tenant's extension pools, with how much of each is used
-#[utoipa::path(tag = "pools", params(PageQuery), responses((status = 200, body = Page<Pool>)))]
+#[utoipa::path(tag = "pools", params(ExternalIdQuery, PageQuery), responses((status = 200, body = Page<Pool>)))]
 #[get("/v1/tenants/{tenant_id}/pools")]
 pub async fn list_pools(
     api: Data<Api>,
     actor: Actor,
     path: Path<Uuid>,
+    named: Query<ExternalIdQuery>,
     page: Query<PageQuery>,
-) -> Result<Json<Page<Pool>>, Problem> {
+) -> Result<Json<Page<Labelled<Pool>>>, Problem> {
     let tenant = actor.in_tenant(path.into_inner())?;
     let window = page.window()?;
     let mut db = api.read(&actor).await?;
     tenants::store::get(&mut *db, tenant).await?.ok_or_else(|| Problem::not_found("tenant"))?;
+    let window = named.within(&mut db, Kind::Pool, Some(tenant), window).await?;
     let pools = store::list(&mut *db, tenant, window).await?;
-    Ok(Json(window.page(pools, |pool| pool.id)))
+    Ok(Json(labels::page(&mut db, window.page(pools, |pool| pool.id)).await?))
 }
 
 /// Show an extension pool
@@ -76,9 +82,10 @@ pub async fn update_pool(
 ) -> Result<HttpResponse, Problem> {
     let (tenant, id) = path.into_inner();
     let tenant = actor.in_tenant(tenant)?;
-    let patch = input::patch::<PoolPatch, Pool>(&body)?;
+    let With { of: patch, labels } = input::patch::<With<PoolPatch>, Pool>(&body)?;
     let work = async |change: &mut _| {
         let pool = update(change, tenant, id, patch, request.if_match).await?;
+        let pool = labels::changed(change, pool, labels).await?;
         Outcome::changed(&pool, pool.version)
     };
     request.run(&api, &actor, &body, work).await

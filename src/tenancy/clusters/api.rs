@@ -4,6 +4,7 @@ use actix_web::{
     HttpResponse, delete, get, patch, post, put,
     web::{Bytes, Data, Json, Path, Query},
 };
+use serde::Deserialize;
 use uuid::Uuid;
 
 use super::{
@@ -15,11 +16,14 @@ use crate::{
     http::{
         change::{self, ChangeRequest, Outcome},
         input,
+        labels::{self, ExternalIdQuery, Kind, Labelled, With},
         problem::Problem,
     },
     model::paging::{Page, PageQuery},
     tenancy::{Api, auth::actor::Actor},
 };
+
+labels::labelled!(Cluster, Cluster, |_| None);
 
 /// Create a cluster
 #[utoipa::path(tag = "clusters", request_body = NewCluster, responses((status = 201, body = Cluster), (status = 409, body = Problem)))]
@@ -30,33 +34,46 @@ pub async fn create_cluster(
     request: ChangeRequest,
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
-    let new: NewCluster = input::parse(&body)?;
+    let With { of: new, labels }: With<NewCluster> = input::parse(&body)?;
     let work = async |change: &mut _| {
         let created = create(change, new).await?;
+        let created = labels::made(change, created, labels).await?;
         Outcome::created(&created, created.version, format!("/v1/clusters/{}", created.id))
     };
     request.run(&api, &actor, &body, work).await
 }
 
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct NameQuery {
+    /// Only those with this in their name, in any case of its letters.
+    name: Option<String>,
+}
+
 /// List clusters
-#[utoipa::path(tag = "clusters", params(PageQuery), responses((status = 200, body = Page<Cluster>)))]
+#[utoipa::path(tag = "clusters", params(NameQuery, ExternalIdQuery, PageQuery), responses((status = 200, body = Page<Cluster>)))]
 #[get("/v1/clusters")]
 pub async fn list_clusters(
     api: Data<Api>,
     actor: Actor,
+    query: Query<NameQuery>,
+    named: Query<ExternalIdQuery>,
     page: Query<PageQuery>,
-) -> Result<Json<Page<Cluster>>, Problem> {
+) -> Result<Json<Page<Labelled<Cluster>>>, Problem> {
     let window = page.window()?;
-    let clusters = store::list(&mut *api.read(&actor).await?, window).await?;
-    Ok(Json(window.page(clusters, |cluster| cluster.id)))
+    let mut db = api.read(&actor).await?;
+    let window = named.within(&mut db, Kind::Cluster, None, window).await?;
+    let clusters = store::list(&mut *db, query.name.as_deref(), window).await?;
+    Ok(Json(labels::page(&mut db, window.page(clusters, |cluster| cluster.id)).await?))
 }
 
 /// Show a cluster
 #[utoipa::path(tag = "clusters", responses((status = 200, body = Cluster), (status = 404, body = Problem)))]
 #[get("/v1/clusters/{id}")]
 pub async fn show_cluster(api: Data<Api>, actor: Actor, path: Path<Uuid>) -> Result<HttpResponse, Problem> {
-    let cluster =
-        store::get(&mut *api.read(&actor).await?, *path).await?.ok_or_else(|| Problem::not_found("cluster"))?;
+    let mut db = api.read(&actor).await?;
+    let cluster = store::get(&mut *db, *path).await?.ok_or_else(|| Problem::not_found("cluster"))?;
+    let cluster = labels::of(&mut db, cluster).await?;
     Ok(change::shown(&cluster, cluster.version))
 }
 
@@ -70,9 +87,10 @@ pub async fn update_cluster(
     path: Path<Uuid>,
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
-    let patch = input::patch::<ClusterPatch, Cluster>(&body)?;
+    let With { of: patch, labels } = input::patch::<With<ClusterPatch>, Cluster>(&body)?;
     let work = async |change: &mut _| {
         let changed = update(change, *path, patch, request.if_match).await?;
+        let changed = labels::changed(change, changed, labels).await?;
         Outcome::changed(&changed, changed.version)
     };
     request.run(&api, &actor, &body, work).await

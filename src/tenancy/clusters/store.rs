@@ -30,24 +30,31 @@ pub async fn insert(db: &mut PgConnection, new: &Cluster) -> sqlx::Result<()> {
 }
 
 pub async fn get(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<Cluster>> {
-    Ok(select(db, Some(id), Window::FIRST).await?.into_iter().next())
+    Ok(select(db, Some(id), None, Window::FIRST).await?.into_iter().next())
 }
 
-pub async fn list(db: impl PgExecutor<'_>, window: Window) -> sqlx::Result<Vec<Cluster>> {
-    select(db, None, window).await
+/// `name`: a part of it.
+pub async fn list(db: impl PgExecutor<'_>, name: Option<&str>, window: Window) -> sqlx::Result<Vec<Cluster>> {
+    select(db, None, name, window).await
 }
 
-async fn select(db: impl PgExecutor<'_>, id: Option<Uuid>, window: Window) -> sqlx::Result<Vec<Cluster>> {
+async fn select(
+    db: impl PgExecutor<'_>,
+    id: Option<Uuid>,
+    name: Option<&str>,
+    window: Window,
+) -> sqlx::Result<Vec<Cluster>> {
     let rows = sqlx::query!(
         r#"select c.id, c.name, c.region, c.websocket_url, c.sip_domains, c.ice_servers as "ice_servers: Json<Vec<IceServer>>",
                   c.accepts_calls_from as "accepts_calls_from: AcceptsCallsFrom", c.max_tenants, (select count(*) from tenants t where t.cluster_id = c.id) as "tenants!",
                   c.status as "status: ClusterStatus", c.version, c.created_at, c.updated_at
              from clusters c
-            where ($1::uuid is null or c.id = $1) and ($1 is not null or c.id > $2)
+            where ($1::uuid is null or c.id = $1) and ($1 is not null or c.id > $2) and ($4::text is null or strpos(lower(c.name), lower($4)) > 0)
             order by c.id limit $3"#,
         id,
         window.after,
-        window.fetch()
+        window.fetch(),
+        name
     )
     .fetch_all(db)
     .await?;

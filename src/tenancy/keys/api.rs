@@ -4,6 +4,7 @@ use actix_web::{
     HttpResponse, delete, get, patch, post,
     web::{Bytes, Data, Json, Path, Query},
 };
+use serde::Deserialize;
 use uuid::Uuid;
 
 use super::{CreatedKey, Key, KeyPatch, Maker, NewKey, Rotation, create_by, delete, rotate, store, update};
@@ -11,11 +12,16 @@ use crate::{
     http::{
         change::{self, ChangeRequest, Outcome},
         input,
+        labels::{self, ExternalIdQuery, Kind, Labelled, With},
         problem::Problem,
     },
     model::paging::{Page, PageQuery},
+    node::changes::Change,
     tenancy::{Api, auth::actor::Actor},
 };
+
+labels::labelled!(Key, Key, |it| it.tenant_id);
+labels::labelled!(CreatedKey.key);
 
 /// Create a key
 ///
@@ -28,33 +34,49 @@ pub async fn create_key(
     request: ChangeRequest,
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
-    let mut new: NewKey = input::parse(&body)?;
+    let With { of: mut new, labels }: With<NewKey> = input::parse(&body)?;
     // Users of a tenant make keys for their own tenant only.
     new.tenant_id = if actor.tenant.is_some() { Some(actor.tenant_or(new.tenant_id)?) } else { new.tenant_id };
     let maker = maker(&actor)?;
     let work = async |change: &mut _| {
         let created = create_by(change, maker, new).await?;
+        let created = labels::made(change, created, labels).await?;
         Outcome::created(&created, created.key.version, format!("/v1/keys/{}", created.key.id))
     };
     request.run(&api, &actor, &body, work).await
 }
 
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct NameQuery {
+    /// Only those with this in their name, in any case of its letters.
+    name: Option<String>,
+}
+
 /// List keys
-#[utoipa::path(tag = "keys", params(PageQuery), responses((status = 200, body = Page<Key>)))]
+#[utoipa::path(tag = "keys", params(NameQuery, ExternalIdQuery, PageQuery), responses((status = 200, body = Page<Key>)))]
 #[get("/v1/keys")]
-pub async fn list_keys(api: Data<Api>, actor: Actor, page: Query<PageQuery>) -> Result<Json<Page<Key>>, Problem> {
+pub async fn list_keys(
+    api: Data<Api>,
+    actor: Actor,
+    query: Query<NameQuery>,
+    named: Query<ExternalIdQuery>,
+    page: Query<PageQuery>,
+) -> Result<Json<Page<Labelled<Key>>>, Problem> {
     let window = page.window()?;
-    let keys = store::list(&mut *api.read(&actor).await?, actor.tenant, window).await?;
-    Ok(Json(window.page(keys, |key| key.id)))
+    let mut db = api.read(&actor).await?;
+    let only = named.ids(&mut db, Kind::Key, actor.tenant).await?;
+    let keys = store::list(&mut *db, actor.tenant, only.as_deref(), query.name.as_deref(), window).await?;
+    Ok(Json(labels::page(&mut db, window.page(keys, |key| key.id)).await?))
 }
 
 /// Show a key
 #[utoipa::path(tag = "keys", responses((status = 200, body = Key), (status = 404, body = Problem)))]
 #[get("/v1/keys/{id}")]
 pub async fn show_key(api: Data<Api>, actor: Actor, path: Path<Uuid>) -> Result<HttpResponse, Problem> {
-    let key = store::get(&mut *api.read(&actor).await?, actor.tenant, *path)
-        .await?
-        .ok_or_else(|| Problem::not_found("key"))?;
+    let mut db = api.read(&actor).await?;
+    let key = store::get(&mut *db, actor.tenant, *path).await?.ok_or_else(|| Problem::not_found("key"))?;
+    let key = labels::of(&mut db, key).await?;
     Ok(change::shown(&key, key.version))
 }
 
@@ -68,10 +90,11 @@ pub async fn update_key(
     path: Path<Uuid>,
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
-    let patch = input::patch::<KeyPatch, Key>(&body)?;
+    let With { of: patch, labels } = input::patch::<With<KeyPatch>, Key>(&body)?;
     let maker = maker(&actor)?;
     let work = async |change: &mut _| {
         let changed = update(change, maker, actor.tenant, *path, patch, request.if_match).await?;
+        let changed = labels::changed(change, changed, labels).await?;
         Outcome::changed(&changed, changed.version)
     };
     request.run(&api, &actor, &body, work).await
@@ -91,8 +114,9 @@ pub async fn rotate_key(
 ) -> Result<HttpResponse, Problem> {
     let rotation: Rotation = input::parse(&body)?;
     let maker = maker(&actor)?;
-    let work = async |change: &mut _| {
+    let work = async |change: &mut Change| {
         let rotated = rotate(change, maker, actor.tenant, *path, &rotation, request.if_match).await?;
+        let rotated = labels::of(change.db(), rotated).await?;
         Outcome::changed(&rotated, rotated.key.version)
     };
     request.run(&api, &actor, &body, work).await

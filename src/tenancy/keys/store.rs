@@ -93,7 +93,7 @@ pub async fn insert(db: &mut PgConnection, key: &Key, hash: &TokenHash, created_
 
 /// `within`: only if the key belongs to that tenant.
 pub async fn get(db: impl PgExecutor<'_>, within: Option<Uuid>, id: Uuid) -> sqlx::Result<Option<Key>> {
-    Ok(select(db, within, Some(id), Window::FIRST).await?.pop())
+    Ok(select(db, within, Some(&[id]), None, Window::FIRST).await?.pop())
 }
 
 pub async fn lock(db: &mut PgConnection, within: Option<Uuid>, id: Uuid) -> sqlx::Result<Option<Key>> {
@@ -101,14 +101,22 @@ pub async fn lock(db: &mut PgConnection, within: Option<Uuid>, id: Uuid) -> sqlx
     get(db, within, id).await
 }
 
-pub async fn list(db: impl PgExecutor<'_>, within: Option<Uuid>, window: Window) -> sqlx::Result<Vec<Key>> {
-    select(db, within, None, window).await
+/// `only`: of these; `name`: a part of it.
+pub async fn list(
+    db: impl PgExecutor<'_>,
+    within: Option<Uuid>,
+    only: Option<&[Uuid]>,
+    name: Option<&str>,
+    window: Window,
+) -> sqlx::Result<Vec<Key>> {
+    select(db, within, only, name, window).await
 }
 
 async fn select(
     db: impl PgExecutor<'_>,
     within: Option<Uuid>,
-    id: Option<Uuid>,
+    only: Option<&[Uuid]>,
+    name: Option<&str>,
     window: Window,
 ) -> sqlx::Result<Vec<Key>> {
     sqlx::query_as!(
@@ -116,11 +124,14 @@ async fn select(
         r#"select id, tenant_id, name as "name: _", role as "role: Role", prefix, scopes, origins, expires_at, last_used_at,
                   previous_expires_at, version, created_at, updated_at
              from api_keys
-            where id > $1 and ($2::uuid is null or id = $2) and ($3::uuid is null or tenant_id = $3) order by id limit $4"#,
+            where id > $1 and ($2::uuid[] is null or id = any ($2)) and ($3::uuid is null or tenant_id = $3)
+              and ($5::text is null or strpos(lower(name), lower($5)) > 0)
+            order by id limit $4"#,
         window.after,
-        id,
+        only,
         within,
-        window.fetch()
+        window.fetch(),
+        name
     )
     .fetch_all(db)
     .await

@@ -4,18 +4,24 @@ use actix_web::{
     HttpResponse, delete, get, patch, post,
     web::{Bytes, Data, Json, Path, Query},
 };
+use serde::Deserialize;
 use uuid::Uuid;
 
-use super::{NewSwitch, Switch, SwitchPatch, SwitchWithToken, create, delete, store, update};
+use super::{NewSwitch, Switch, SwitchPatch, SwitchStatus, SwitchWithToken, create, delete, store, update};
 use crate::{
     http::{
         change::{self, ChangeRequest, Outcome},
         input,
+        labels::{self, ExternalIdQuery, Kind, Labelled, With},
         problem::Problem,
     },
     model::paging::{Page, PageQuery},
+    node::changes::Change,
     tenancy::{Api, auth::actor::Actor},
 };
+
+labels::labelled!(Switch, Switch, |_| None);
+labels::labelled!(SwitchWithToken.switch);
 
 /// Create a switch
 ///
@@ -28,32 +34,52 @@ pub async fn create_switch(
     request: ChangeRequest,
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
-    let new: NewSwitch = input::parse(&body)?;
+    let With { of: new, labels }: With<NewSwitch> = input::parse(&body)?;
     let work = async |change: &mut _| {
         let created = create(change, new).await?;
+        let created = labels::made(change, created, labels).await?;
         Outcome::created(&created, created.switch.version, format!("/v1/switches/{}", created.switch.id))
     };
     request.run(&api, &actor, &body, work).await
 }
 
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct ListQuery {
+    /// Only those with this in their name, in any case of its letters.
+    name: Option<String>,
+    #[param(inline)]
+    status: Option<SwitchStatus>,
+    /// Only those of this cluster.
+    cluster_id: Option<Uuid>,
+}
+
 /// List switches
-#[utoipa::path(tag = "switches", params(PageQuery), responses((status = 200, body = Page<Switch>)))]
+#[utoipa::path(tag = "switches", params(ListQuery, ExternalIdQuery, PageQuery), responses((status = 200, body = Page<Switch>)))]
 #[get("/v1/switches")]
 pub async fn list_switches(
     api: Data<Api>,
     actor: Actor,
+    query: Query<ListQuery>,
+    named: Query<ExternalIdQuery>,
     page: Query<PageQuery>,
-) -> Result<Json<Page<Switch>>, Problem> {
+) -> Result<Json<Page<Labelled<Switch>>>, Problem> {
     let window = page.window()?;
-    let switches = store::list(&mut *api.read(&actor).await?, window).await?;
-    Ok(Json(window.page(switches, |switch| switch.id)))
+    let mut db = api.read(&actor).await?;
+    let window = named.within(&mut db, Kind::Switch, None, window).await?;
+    let query = query.into_inner();
+    let filter = store::Filter { name: query.name, status: query.status, cluster: query.cluster_id };
+    let switches = store::list(&mut *db, &filter, window).await?;
+    Ok(Json(labels::page(&mut db, window.page(switches, |switch| switch.id)).await?))
 }
 
 /// Show a switch
 #[utoipa::path(tag = "switches", responses((status = 200, body = Switch), (status = 404, body = Problem)))]
 #[get("/v1/switches/{id}")]
 pub async fn show_switch(api: Data<Api>, actor: Actor, path: Path<Uuid>) -> Result<HttpResponse, Problem> {
-    let switch = store::get(&mut *api.read(&actor).await?, *path).await?.ok_or_else(|| Problem::not_found("switch"))?;
+    let mut db = api.read(&actor).await?;
+    let switch = store::get(&mut *db, *path).await?.ok_or_else(|| Problem::not_found("switch"))?;
+    let switch = labels::of(&mut db, switch).await?;
     Ok(change::shown(&switch, switch.version))
 }
 
@@ -67,9 +93,10 @@ pub async fn update_switch(
     path: Path<Uuid>,
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
-    let patch = input::patch::<SwitchPatch, Switch>(&body)?;
+    let With { of: patch, labels } = input::patch::<With<SwitchPatch>, Switch>(&body)?;
     let work = async |change: &mut _| {
         let changed = update(change, *path, patch, request.if_match).await?;
+        let changed = labels::changed(change, changed, labels).await?;
         Outcome::changed(&changed, changed.switch.version)
     };
     request.run(&api, &actor, &body, work).await
@@ -103,8 +130,9 @@ pub async fn drain_switch(
     request: ChangeRequest,
     path: Path<Uuid>,
 ) -> Result<HttpResponse, Problem> {
-    let work = async |change: &mut _| {
+    let work = async |change: &mut Change| {
         let switch = super::drain(change, *path, true, request.if_match).await?;
+        let switch = labels::of(change.db(), switch).await?;
         Outcome::changed(&switch, switch.version)
     };
     request.run(&api, &actor, b"", work).await
@@ -119,8 +147,9 @@ pub async fn resume_switch(
     request: ChangeRequest,
     path: Path<Uuid>,
 ) -> Result<HttpResponse, Problem> {
-    let work = async |change: &mut _| {
+    let work = async |change: &mut Change| {
         let switch = super::drain(change, *path, false, request.if_match).await?;
+        let switch = labels::of(change.db(), switch).await?;
         Outcome::changed(&switch, switch.version)
     };
     request.run(&api, &actor, b"", work).await

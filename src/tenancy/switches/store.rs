@@ -30,11 +30,11 @@ pub async fn insert(
 }
 
 pub async fn get(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<Switch>> {
-    Ok(select(db, Some(id), None, Window::FIRST).await?.pop())
+    Ok(select(db, Some(id), None, &Filter::default(), Window::FIRST).await?.pop())
 }
 
 pub async fn by_name(db: impl PgExecutor<'_>, name: &SwitchName) -> sqlx::Result<Option<Switch>> {
-    Ok(select(db, None, Some(name), Window::FIRST).await?.pop())
+    Ok(select(db, None, Some(name), &Filter::default(), Window::FIRST).await?.pop())
 }
 
 pub async fn lock(db: &mut PgConnection, id: Uuid) -> sqlx::Result<Option<Switch>> {
@@ -42,25 +42,41 @@ pub async fn lock(db: &mut PgConnection, id: Uuid) -> sqlx::Result<Option<Switch
     get(db, id).await
 }
 
-pub async fn list(db: impl PgExecutor<'_>, window: Window) -> sqlx::Result<Vec<Switch>> {
-    select(db, None, None, window).await
+/// Which switches to list.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Part of the name.
+    pub name: Option<String>,
+    pub status: Option<SwitchStatus>,
+    pub cluster: Option<Uuid>,
+}
+
+pub async fn list(db: impl PgExecutor<'_>, filter: &Filter, window: Window) -> sqlx::Result<Vec<Switch>> {
+    select(db, None, None, filter, window).await
 }
 
 async fn select(
     db: impl PgExecutor<'_>,
     id: Option<Uuid>,
     name: Option<&SwitchName>,
+    filter: &Filter,
     window: Window,
 ) -> sqlx::Result<Vec<Switch>> {
     sqlx::query_as!(
         Switch,
         r#"select id, name as "name: _", status as "status: SwitchStatus", cluster_id, draining_since, version, created_at, updated_at
              from switches
-            where id > $1 and ($2::uuid is null or id = $2) and ($3::text is null or name = $3) order by id limit $4"#,
+            where id > $1 and ($2::uuid is null or id = $2) and ($3::text is null or name = $3)
+              and ($5::text is null or strpos(lower(name), lower($5)) > 0) and ($6::text is null or status = $6)
+              and ($7::uuid is null or cluster_id = $7)
+            order by id limit $4"#,
         window.after,
         id,
         name as _,
-        window.fetch()
+        window.fetch(),
+        filter.name,
+        filter.status as Option<SwitchStatus>,
+        filter.cluster
     )
     .fetch_all(db)
     .await

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::{
-    Purge, Purged, Tenant, TenantPatch, delete,
+    Purge, Purged, Tenant, TenantPatch, TenantStatus, delete,
     domains::{self, FormerDomain},
     store, update,
 };
@@ -16,20 +16,47 @@ use crate::{
     http::{
         change::{self, ChangeRequest, Outcome},
         input,
+        labels::{self, ExternalIdQuery, Kind, Labelled, With},
         problem::Problem,
     },
     model::paging::{Page, PageQuery},
+    node::changes::Change,
     tenancy::{Api, auth::actor::Actor},
     text::Domain,
 };
 
+labels::labelled!(Tenant, Tenant, |it| Some(it.id));
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct ListQuery {
+    /// Only the one that has this domain.
+    domain: Option<String>,
+    /// Only those with this in their name, in any case of its letters.
+    name: Option<String>,
+    #[param(inline)]
+    status: Option<TenantStatus>,
+    /// Only those of this cluster.
+    cluster_id: Option<Uuid>,
+}
+
 /// List tenants
-#[utoipa::path(tag = "tenants", params(PageQuery), responses((status = 200, body = Page<Tenant>)))]
+#[utoipa::path(tag = "tenants", params(ListQuery, ExternalIdQuery, PageQuery), responses((status = 200, body = Page<Tenant>)))]
 #[get("/v1/tenants")]
-pub async fn list_tenants(api: Data<Api>, actor: Actor, page: Query<PageQuery>) -> Result<Json<Page<Tenant>>, Problem> {
+pub async fn list_tenants(
+    api: Data<Api>,
+    actor: Actor,
+    query: Query<ListQuery>,
+    named: Query<ExternalIdQuery>,
+    page: Query<PageQuery>,
+) -> Result<Json<Page<Labelled<Tenant>>>, Problem> {
     let window = page.window()?;
-    let tenants = store::list(&mut *api.read(&actor).await?, actor.tenant, window).await?;
-    Ok(Json(window.page(tenants, |tenant| tenant.id)))
+    let mut db = api.read(&actor).await?;
+    let window = named.within(&mut db, Kind::Tenant, None, window).await?;
+    let ListQuery { domain, name, status, cluster_id } = query.into_inner();
+    let filter = store::Filter { domain, name, status, cluster: cluster_id };
+    let tenants = store::list(&mut *db, actor.tenant, &filter, window).await?;
+    Ok(Json(labels::page(&mut db, window.page(tenants, |tenant| tenant.id)).await?))
 }
 
 /// Show a tenant
@@ -37,7 +64,9 @@ pub async fn list_tenants(api: Data<Api>, actor: Actor, page: Query<PageQuery>) 
 #[get("/v1/tenants/{tenant_id}")]
 pub async fn show_tenant(api: Data<Api>, actor: Actor, path: Path<Uuid>) -> Result<HttpResponse, Problem> {
     let id = actor.in_tenant(path.into_inner())?;
-    let tenant = store::get(&mut *api.read(&actor).await?, id).await?.ok_or_else(|| Problem::not_found("tenant"))?;
+    let mut db = api.read(&actor).await?;
+    let tenant = store::get(&mut *db, id).await?.ok_or_else(|| Problem::not_found("tenant"))?;
+    let tenant = labels::of(&mut db, tenant).await?;
     Ok(change::shown(&tenant, tenant.version))
 }
 
@@ -93,9 +122,11 @@ pub async fn end_former_domain(
 #[get("/v1/tenants/by-domain/{domain}")]
 pub async fn tenant_by_domain(api: Data<Api>, actor: Actor, path: Path<String>) -> Result<HttpResponse, Problem> {
     let domain = Domain::parse(&path).map_err(|_| Problem::not_found("tenant"))?;
-    let tenant = store::by_domain(&mut *api.read(&actor).await?, &domain).await?;
+    let mut db = api.read(&actor).await?;
+    let tenant = store::by_domain(&mut *db, &domain).await?;
     let tenant = tenant.ok_or_else(|| Problem::not_found("tenant"))?;
     actor.in_tenant(tenant.id)?;
+    let tenant = labels::of(&mut db, tenant).await?;
     Ok(change::shown(&tenant, tenant.version))
 }
 
@@ -109,9 +140,10 @@ pub async fn update_tenant(
     path: Path<Uuid>,
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
-    let patch = input::patch::<TenantPatch, Tenant>(&body)?;
+    let With { of: patch, labels } = input::patch::<With<TenantPatch>, Tenant>(&body)?;
     let work = async |change: &mut _| {
         let tenant = update(change, *path, patch, request.if_match).await?;
+        let tenant = labels::changed(change, tenant, labels).await?;
         Outcome::changed(&tenant, tenant.version)
     };
     request.run(&api, &actor, &body, work).await
@@ -144,9 +176,13 @@ pub async fn delete_tenant(
     path: Path<Uuid>,
     query: Query<DeleteQuery>,
 ) -> Result<HttpResponse, Problem> {
-    let work = async |change: &mut _| match delete(change, *path, query.cascade, query.purge, request.if_match).await? {
-        None => Ok(Outcome::deleted()),
-        Some(tenant) => Outcome::changed(&tenant, tenant.version),
-    };
+    let work =
+        async |change: &mut Change| match delete(change, *path, query.cascade, query.purge, request.if_match).await? {
+            None => Ok(Outcome::deleted()),
+            Some(tenant) => {
+                let tenant = labels::of(change.db(), tenant).await?;
+                Outcome::changed(&tenant, tenant.version)
+            }
+        };
     request.run(&api, &actor, b"", work).await
 }

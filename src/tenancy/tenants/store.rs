@@ -51,7 +51,7 @@ pub async fn insert(db: &mut PgConnection, new: &NewRow<'_>, from: &From) -> sql
 }
 
 pub async fn get(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<Tenant>> {
-    Ok(select(db, Some(id), None, Window::FIRST).await?.pop())
+    Ok(select(db, Some(id), None, &Filter::default(), Window::FIRST).await?.pop())
 }
 
 pub async fn lock(db: &mut PgConnection, id: Uuid) -> sqlx::Result<Option<Tenant>> {
@@ -61,18 +61,35 @@ pub async fn lock(db: &mut PgConnection, id: Uuid) -> sqlx::Result<Option<Tenant
 
 /// The tenant that has a domain, or had it and still keeps it.
 pub async fn by_domain(db: impl PgExecutor<'_>, domain: &Domain) -> sqlx::Result<Option<Tenant>> {
-    Ok(select(db, None, Some(domain), Window::FIRST).await?.pop())
+    Ok(select(db, None, Some(domain), &Filter::default(), Window::FIRST).await?.pop())
 }
 
-/// Tenants by domain; with `only`, just that tenant.
-pub async fn list(db: impl PgExecutor<'_>, only: Option<Uuid>, window: Window) -> sqlx::Result<Vec<Tenant>> {
-    select(db, only, None, window).await
+/// Which tenants to list.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// The one that has this domain.
+    pub domain: Option<String>,
+    /// Part of the name.
+    pub name: Option<String>,
+    pub status: Option<TenantStatus>,
+    pub cluster: Option<Uuid>,
+}
+
+/// Tenants; with `only`, just that tenant.
+pub async fn list(
+    db: impl PgExecutor<'_>,
+    only: Option<Uuid>,
+    filter: &Filter,
+    window: Window,
+) -> sqlx::Result<Vec<Tenant>> {
+    select(db, only, None, filter, window).await
 }
 
 async fn select(
     db: impl PgExecutor<'_>,
     id: Option<Uuid>,
     domain: Option<&Domain>,
+    filter: &Filter,
     window: Window,
 ) -> sqlx::Result<Vec<Tenant>> {
     sqlx::query_as!(
@@ -84,11 +101,17 @@ async fn select(
             where id > $1 and ($2::uuid is null or id = $2)
               and ($3::text is null
                    or domain = coalesce((select h.domain from former_domains f join tenants h on h.id = f.tenant_id where f.domain = $3), $3))
+              and ($5::text is null or domain = lower($5)) and ($6::text is null or strpos(lower(name), lower($6)) > 0)
+              and ($7::text is null or status = $7) and ($8::uuid is null or cluster_id = $8)
             order by id limit $4"#,
         window.after,
         id,
         domain as _,
-        window.fetch()
+        window.fetch(),
+        filter.domain,
+        filter.name,
+        filter.status as Option<TenantStatus>,
+        filter.cluster
     )
     .fetch_all(db)
     .await

@@ -9,6 +9,7 @@ use super::{
     template_store::{self, KeptVersion},
 };
 use crate::{
+    http::labels,
     model::{
         error::{Error, NOT_THERE, Result, same_version},
         language::Language,
@@ -94,6 +95,15 @@ pub async fn put(
         return Err(Error::from(Code::TemplateNameTaken.with("name", template.name.as_str())));
     }
     same_version(if_match, before.as_ref().map_or(NOT_THERE, |before| before.version.into()))?;
+    if let Some(external_id) = &template.external_id {
+        labels::hold_id(change, "template", external_id).await?;
+        let all = list(change.db()).await?;
+        let has_it = |other: &&Template| other.external_id.as_ref() == Some(external_id) && other.name != template.name;
+        if let Some(other) = all.iter().find(has_it) {
+            let why = Code::ExternalIdTaken.with("external_id", external_id);
+            return Err(why.with("kind", "template").with("id", other.name.as_str()).into());
+        }
+    }
     let needs = template.settings.need_features(None);
     needs.map_err(|SettingsError { field, why }| {
         wrong_setting(SettingsError { field: format!("settings.{field}"), why })
@@ -107,7 +117,12 @@ pub async fn put(
     // Higher than those of a deleted template, too: a version always means the same content.
     let highest = template_store::highest_version(change.db(), template.name.as_str()).await?;
     template.version = highest.max(before.as_ref().map_or(0, |before| before.version)) + 1;
-    let body = serde_json::to_value(&template).unwrap_or_default();
+    let mut body = serde_json::to_value(&template).unwrap_or_default();
+    // A node of the release before knows no labels, and can read templates without any.
+    if let Value::Object(members) = &mut body {
+        let is_nothing = |value: &Value| value.is_null() || value.as_object().is_some_and(serde_json::Map::is_empty);
+        members.retain(|name, value| !(matches!(name.as_str(), "external_id" | "metadata") && is_nothing(value)));
+    }
     template_store::put(change.db(), template.name.as_str(), template.version, &body).await?;
     let before = before.and_then(|before| serde_json::to_value(before).ok());
     audit(change, if create { "create" } else { "update" }, template.name.as_str(), before, Some(body)).await?;

@@ -15,11 +15,16 @@ use crate::{
     http::{
         change::{self, ChangeRequest, Outcome},
         input,
+        labels::{self, ExternalIdQuery, Kind, Labelled, With},
         problem::Problem,
     },
     model::paging::{Page, PageQuery},
+    node::changes::Change,
     tenancy::{Api, auth::actor::Actor},
 };
+
+labels::labelled!(Webhook, Webhook, |it| it.tenant_id);
+labels::labelled!(CreatedWebhook.webhook);
 
 /// A webhook hears everything of its topics, whatever a key's scopes are, and stays when the key is gone.
 fn hears_all(actor: &Actor) -> Result<(), Problem> {
@@ -38,35 +43,41 @@ pub async fn create_webhook(
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     hears_all(&actor)?;
-    let mut new: NewWebhook = input::parse(&body)?;
+    let With { of: mut new, labels }: With<NewWebhook> = input::parse(&body)?;
     // Users of a tenant make them for their own tenant only.
     new.tenant_id = if actor.tenant.is_some() { Some(actor.tenant_or(new.tenant_id)?) } else { new.tenant_id };
     let work = async |change: &mut _| {
         let made = create(change, new).await?;
+        let made = labels::made(change, made, labels).await?;
         Outcome::created(&made, made.webhook.version, format!("/v1/webhooks/{}", made.webhook.id))
     };
     request.run(&api, &actor, &body, work).await
 }
 
 /// List webhooks
-#[utoipa::path(tag = "webhooks", params(PageQuery), responses((status = 200, body = Page<Webhook>)))]
+#[utoipa::path(tag = "webhooks", params(ExternalIdQuery, PageQuery), responses((status = 200, body = Page<Webhook>)))]
 #[get("/v1/webhooks")]
 pub async fn list_webhooks(
     api: Data<Api>,
     actor: Actor,
+    named: Query<ExternalIdQuery>,
     page: Query<PageQuery>,
-) -> Result<Json<Page<Webhook>>, Problem> {
+) -> Result<Json<Page<Labelled<Webhook>>>, Problem> {
     let window = page.window()?;
-    let webhooks = store::list(&mut *api.read(&actor).await?, actor.tenant, window).await?;
-    Ok(Json(window.page(webhooks, |webhook| webhook.id)))
+    let mut db = api.read(&actor).await?;
+    let only = named.ids(&mut db, Kind::Webhook, actor.tenant).await?;
+    let webhooks = store::list(&mut *db, actor.tenant, only.as_deref(), window).await?;
+    Ok(Json(labels::page(&mut db, window.page(webhooks, |webhook| webhook.id)).await?))
 }
 
 /// Show a webhook
 #[utoipa::path(tag = "webhooks", responses((status = 200, body = Webhook), (status = 404, body = Problem)))]
 #[get("/v1/webhooks/{id}")]
 pub async fn show_webhook(api: Data<Api>, actor: Actor, path: Path<Uuid>) -> Result<HttpResponse, Problem> {
-    let webhook = store::get(&mut *api.read(&actor).await?, actor.tenant, *path).await?;
+    let mut db = api.read(&actor).await?;
+    let webhook = store::get(&mut *db, actor.tenant, *path).await?;
     let webhook = webhook.ok_or_else(|| Problem::not_found("webhook"))?;
+    let webhook = labels::of(&mut db, webhook).await?;
     Ok(change::shown(&webhook, webhook.version))
 }
 
@@ -81,9 +92,10 @@ pub async fn update_webhook(
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     hears_all(&actor)?;
-    let patch = input::patch::<WebhookPatch, Webhook>(&body)?;
+    let With { of: patch, labels } = input::patch::<With<WebhookPatch>, Webhook>(&body)?;
     let work = async |change: &mut _| {
         let webhook = update(change, actor.tenant, *path, patch, request.if_match).await?;
+        let webhook = labels::changed(change, webhook, labels).await?;
         Outcome::changed(&webhook, webhook.version)
     };
     request.run(&api, &actor, &body, work).await
@@ -119,8 +131,9 @@ pub async fn rotate_webhook_secret(
 ) -> Result<HttpResponse, Problem> {
     hears_all(&actor)?;
     let rotation: SecretRotation = input::parse(&body)?;
-    let work = async |change: &mut _| {
+    let work = async |change: &mut Change| {
         let rotated = super::rotate(change, actor.tenant, *path, &rotation, request.if_match).await?;
+        let rotated = labels::of(change.db(), rotated).await?;
         Outcome::changed(&rotated, rotated.webhook.version)
     };
     request.run(&api, &actor, &body, work).await

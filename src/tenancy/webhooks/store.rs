@@ -82,16 +82,16 @@ pub async fn count(db: &mut PgConnection, tenant: Option<Uuid>) -> sqlx::Result<
 async fn select(
     db: impl PgExecutor<'_>,
     within: Option<Uuid>,
-    id: Option<Uuid>,
+    only: Option<&[Uuid]>,
     window: Window,
 ) -> sqlx::Result<Vec<Webhook>> {
     let rows = sqlx::query_as!(
         Row,
         "select id, tenant_id, url, description, topics, enabled, failing_since, previous_ends_at, version, created_at, updated_at
            from webhooks
-          where id > $1 and ($2::uuid is null or id = $2) and ($3::uuid is null or tenant_id = $3) order by id limit $4",
+          where id > $1 and ($2::uuid[] is null or id = any ($2)) and ($3::uuid is null or tenant_id = $3) order by id limit $4",
         window.after,
-        id,
+        only,
         within,
         window.fetch()
     );
@@ -100,11 +100,17 @@ async fn select(
 
 /// `within`: only if it belongs to that tenant.
 pub async fn get(db: impl PgExecutor<'_>, within: Option<Uuid>, id: Uuid) -> sqlx::Result<Option<Webhook>> {
-    Ok(select(db, within, Some(id), Window::FIRST).await?.pop())
+    Ok(select(db, within, Some(&[id]), Window::FIRST).await?.pop())
 }
 
-pub async fn list(db: impl PgExecutor<'_>, within: Option<Uuid>, window: Window) -> sqlx::Result<Vec<Webhook>> {
-    select(db, within, None, window).await
+/// `only`: of these.
+pub async fn list(
+    db: impl PgExecutor<'_>,
+    within: Option<Uuid>,
+    only: Option<&[Uuid]>,
+    window: Window,
+) -> sqlx::Result<Vec<Webhook>> {
+    select(db, within, only, window).await
 }
 
 pub async fn lock(db: &mut PgConnection, within: Option<Uuid>, id: Uuid) -> sqlx::Result<Option<Webhook>> {

@@ -92,6 +92,7 @@ codes! {
     // What is already in use.
     NumberTaken "number_taken" Conflict ChooseAnother "{number} is already in use." "{number} wird bereits verwendet.";
     NameTakenBy "name_taken_by" Conflict ChooseAnother "{name} is already in use by {kind} {id}." "{name} wird bereits verwendet: {kind} {id}.";
+    ExternalIdTaken "external_id_taken" Conflict ChooseAnother "The external_id {external_id} is already in use by {kind} {id}." "Die external_id {external_id} wird bereits verwendet: {kind} {id}.";
     NameTaken "name_taken" Conflict ChooseAnother "{name} is already in use in this tenant." "{name} wird bei diesem Mandanten bereits verwendet.";
     SipUsernameUsed "sip_username_used" Conflict ChooseAnother "A deleted extension had the SIP username {name}. Switches may still keep its registration and mailbox, so it can't be used again. Choose another, or leave it out to get a new one." "Eine gelöschte Nebenstelle hatte den SIP-Benutzer {name}. Switches haben vielleicht noch ihre Anmeldung und ihr Postfach, deshalb wird er nicht wieder vergeben. Wählen Sie einen anderen, oder lassen Sie ihn weg, um einen neuen zu bekommen.";
     CarrierNameTaken "carrier_name_taken" Conflict ChooseAnother "A carrier already has this name." "Ein Carrier hat bereits diesen Namen.";
@@ -164,6 +165,8 @@ codes! {
     FormIncomplete "form_incomplete" BadRequest Wait "The form did not arrive completely. Please send it again." "Das Formular kam nicht vollständig an. Bitte senden Sie es noch einmal.";
     NotJson "not_json" BadRequest ReadDescription "The body is not JSON: {reason}." "Der Inhalt ist kein JSON: {reason}.";
     QueryUnreadable "query_unreadable" BadRequest ReadDescription "The query can't be read: {reason}." "Die Parameter der Adresse sind nicht lesbar: {reason}.";
+    UnknownSort "unknown_sort" Field ReadDescription "must be one of: {known}" "muss eines davon sein: {known}";
+    UnknownMember "unknown_member" Field ReadDescription "names {name}, which these items don't have. They have: {known}" "nennt {name}, was diese Einträge nicht haben. Sie haben: {known}";
     UnknownParameter "unknown_parameter" BadRequest ReadDescription "There is no query parameter {name} here. Known are: {known}." "Den Parameter {name} gibt es hier nicht. Bekannt sind: {known}.";
     MethodNotAllowed "method_not_allowed" MethodNotAllowed ReadDescription "This path has no such method. It has {allowed}." "Diese Adresse kennt die Methode nicht, sondern {allowed}.";
     WrongMediaType "wrong_media_type" WrongType ReadDescription "The body must be {taken}, not {sent}." "Der Inhalt muss {taken} sein, nicht {sent}.";
@@ -336,6 +339,9 @@ codes! {
     NotALabel "not_a_label" Field Correct "must be 1 to 64 letters, digits, '.', '_', '-', '+' or '@', beginning with a letter or digit" "muss 1 bis 64 Buchstaben, Ziffern, '.', '_', '-', '+' oder '@' haben und mit einem Buchstaben oder einer Ziffer beginnen";
     NotLabels "not_labels" Field Correct "must be words of letters, digits, '.', '_', '-', '+' or '@', separated by commas" "müssen Wörter aus Buchstaben, Ziffern, '.', '_', '-', '+' oder '@' sein, mit Kommas dazwischen";
     NotAStreamName "not_a_stream_name" Field Correct "must be 1 to 40 letters, digits, '_' or '-', beginning with a letter or digit" "muss 1 bis 40 Buchstaben, Ziffern, '_' oder '-' haben und mit einem Buchstaben oder einer Ziffer beginnen";
+    NotAnExternalId "not_an_external_id" Field Correct "must be 1 to 128 characters, without control characters and without spaces at its ends" "muss 1 bis 128 Zeichen haben, ohne Steuerzeichen und ohne Leerzeichen am Rand";
+    NotAMetadataKey "not_a_metadata_key" Field Correct "has a key that is not 1 to 40 characters without control characters" "hat einen Schlüssel, der nicht 1 bis 40 Zeichen ohne Steuerzeichen hat";
+    NotAMetadataValue "not_a_metadata_value" Field Correct "must be a text of up to 500 characters" "muss ein Text mit bis zu 500 Zeichen sein";
     NotATemplateName "not_a_template_name" Field Correct "must be 1 to 40 characters from a-z, 0-9 and -" "muss 1 bis 40 der Zeichen a-z, 0-9 und - haben";
     NotASipSecret "not_a_sip_secret" Field Correct "must be 12 to 64 letters, digits or any of . _ - + = * #" "muss 12 bis 64 Buchstaben, Ziffern oder Zeichen . _ - + = * # haben";
     NotAForeignSecret "not_a_foreign_secret" Field Correct "must be 1 to 128 printable characters without spaces, and no '<'" "muss 1 bis 128 druckbare Zeichen ohne Leerzeichen und ohne '<' haben";

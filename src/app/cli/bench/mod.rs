@@ -17,6 +17,7 @@ use std::{
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
+use uuid::Uuid;
 
 use self::{keys::Keys, report::Cpu, request::Requests};
 
@@ -59,9 +60,12 @@ pub struct BenchArgs {
     /// How many seconds to run before measuring
     #[arg(long, default_value_t = 1.0)]
     warmup: f64,
-    /// Text that every answer must contain
-    #[arg(long, default_value = "type=\"freeswitch/xml\"")]
-    expect: String,
+    /// Text that every answer must contain [default: what each answer of the kind has]
+    #[arg(long)]
+    expect: Option<String>,
+    /// The id of the tenant whose calls the records are about
+    #[arg(long, default_value_t = Uuid::nil())]
+    tenant: Uuid,
     /// Processes whose CPU time is counted as the server's
     #[arg(long, value_delimiter = ',')]
     server_pid: Vec<u32>,
@@ -81,6 +85,8 @@ enum Kind {
     Dialplan,
     /// The same, with only the fields that freeswitch-conf sends
     DialplanTrimmed,
+    /// The record of a leg, 12 kB, each of another one; for a URL that ends with /fs/cdr
+    CallRecord,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -103,9 +109,17 @@ pub async fn run(json: bool, args: BenchArgs) -> anyhow::Result<()> {
     if !target.ip().is_loopback() && !args.i_own_this_host {
         anyhow::bail!("{target} is another machine: add --i-own-this-host if it is yours to load");
     }
-    let requests = Requests::new(args.kind, target, &path, &args.credentials, &args.domain);
+    let requests = Requests::new(args.kind, target, &path, &args.credentials, &args.domain, args.tenant);
+    // A record is answered with nothing.
+    let usual = if args.kind == Kind::CallRecord { "" } else { "type=\"freeswitch/xml\"" };
     let keys = Keys::new(args.domains, args.users, args.first_user, args.order == Order::Random);
-    let plan = Arc::new(LoadPlan { target, requests, keys, expect: args.expect, stop: AtomicBool::new(false) });
+    let plan = Arc::new(LoadPlan {
+        target,
+        requests,
+        keys,
+        expect: args.expect.unwrap_or_else(|| usual.to_owned()),
+        stop: AtomicBool::new(false),
+    });
     if args.warmup > 0.0 && args.requests.is_none() {
         measure(&plan, args.threads, args.connections, Duration::from_secs_f64(args.warmup), None).await?;
     }

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 /// Fields whose entries have names of the user's choice: what a file leaves out is not there.
-const MAPS: [&str; 2] = ["variables", "entries"];
+const MAPS: [&str; 3] = ["variables", "entries", METADATA];
+/// The map that is changed by a merge patch rather than as a whole.
+const METADATA: &str = "metadata";
 /// Lists without an order.
 const SETS: [&str; 3] = ["extensions", "capabilities", "allowed_countries"];
 
@@ -41,6 +43,10 @@ pub fn merged(name: &str, wanted: &Value, current: &Value) -> Value {
                 (key.clone(), value)
             });
             both.collect::<Map<_, _>>().into()
+        }
+        (Value::Object(wanted), Value::Object(current)) if name == METADATA => {
+            let gone = current.keys().filter(|key| !wanted.contains_key(*key)).map(|key| (key.clone(), Value::Null));
+            gone.chain(wanted.clone()).collect::<Map<_, _>>().into()
         }
         (wanted, _) => wanted.clone(),
     }
@@ -90,6 +96,9 @@ mod tests {
         assert_eq!(merge_patch(&json!({ "a": 1, "c": { "e": "y" } }), &current), Some(json!({ "c": { "e": "y" } })));
         assert_eq!(merged("c", &json!({ "e": "y" }), &current["c"]), json!({ "d": null, "e": "y" }));
         assert_eq!(merged("c", &json!({ "f": 1 }), &current["c"]), json!({ "f": 1 }), "another shape");
+        let noted = json!({ "x": "1", "y": "2" });
+        assert_eq!(merged("metadata", &json!({ "x": "3" }), &noted), json!({ "x": "3", "y": null }));
+        assert!(!same("metadata", &json!({ "x": "1" }), &noted) && same("metadata", &noted, &noted));
         let one = &current["variables"];
         assert_eq!(merged("variables", &json!({ "x": "1" }), one), json!({ "x": "1" }), "what it leaves out goes");
     }

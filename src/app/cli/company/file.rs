@@ -117,7 +117,8 @@ pub struct Company {
     pub sections: Vec<Option<Vec<Map<String, Value>>>>,
 }
 
-const OWN: [&str; 3] = ["domain", "name", "status"];
+/// The fields of the tenant itself.
+pub const OWN: [&str; 5] = ["domain", "name", "status", "external_id", "metadata"];
 
 impl Company {
     pub fn read(description: &Description, value: Value) -> anyhow::Result<Self> {
@@ -125,10 +126,22 @@ impl Company {
         let tenant = match file.remove("tenant") {
             None => Map::new(),
             Some(Value::Object(tenant)) => tenant,
-            Some(_) => return Err(Refused::because("tenant is not an object: it has domain, name and status").into()),
+            Some(_) => {
+                return Err(Refused::because(
+                    "tenant is not an object: it has domain, name, status, external_id and metadata",
+                )
+                .into());
+            }
         };
         let names = OWN.map(ToOwned::to_owned);
-        check("tenant", &tenant, &names.map(|name| (name, true)))?;
+        check(
+            "tenant",
+            &tenant,
+            &names.map(|name| {
+                let is_text = name != "metadata";
+                (name, is_text)
+            }),
+        )?;
         let settings = file.remove("settings");
         if settings.as_ref().is_some_and(|settings| !settings.is_object()) {
             return Err(Refused::because("settings is not an object").into());

@@ -46,7 +46,7 @@ pub struct ApplyArgs {
 
 pub async fn apply(api: &Api, json: bool, args: &ApplyArgs) -> anyhow::Result<()> {
     let description = Description::own();
-    let company = Company::read(&description, read(&args.file)?)?;
+    let mut company = Company::read(&description, read(&args.file)?)?;
     let tenant = match (&args.tenant, company.domain()) {
         (Some(named), _) => Some(tenant_id(api, named).await?),
         (None, Some(domain)) => state::tenant_by_domain(api, domain).await?,
@@ -55,7 +55,12 @@ pub async fn apply(api: &Api, json: bool, args: &ApplyArgs) -> anyhow::Result<()
     let spinner = progress::spinner("reading what the tenant has");
     let state = State::read(api, &description, tenant).await;
     spinner.finish_and_clear();
-    let plan = plan::plan(&company, &state?, args.prune)?;
+    let state = state?;
+    // An external id is one tenant's alone. Another that is made like it keeps its own.
+    if args.tenant.is_some() && company.domain().is_some_and(|domain| state.own("domain").as_str() != Some(domain)) {
+        company.tenant.remove("external_id");
+    }
+    let plan = plan::plan(&company, &state, args.prune)?;
     if args.dry_run {
         return tell(json, &plan.report(), true);
     }

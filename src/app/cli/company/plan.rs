@@ -69,7 +69,7 @@ pub fn plan<'a>(company: &'a Company, state: &State, prune: bool) -> anyhow::Res
     }
     for (name, value) in company.tenant.iter().filter(|(name, _)| *name != "domain") {
         if !same(name, value, state.own(name)) {
-            plan.own.insert(name.clone(), value.clone());
+            plan.own.insert(name.clone(), merged(name, value, state.own(name)));
         }
     }
     if let Some(settings) = &company.settings {

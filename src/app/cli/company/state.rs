@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::{
-    file::{INVITED, SECTIONS, Section},
+    file::{INVITED, OWN, SECTIONS, Section},
     references::References,
 };
 use crate::app::cli::{
@@ -13,6 +13,11 @@ use crate::app::cli::{
     nouns::{Description, encoded},
     wire::{Api, Call},
 };
+
+/// Whether a file says it.
+fn is_something(value: &Value) -> bool {
+    !value.is_null() && value.as_object().is_none_or(|members| !members.is_empty())
+}
 
 pub struct State {
     /// The tenant's id; `None` if there is none yet.
@@ -122,20 +127,19 @@ impl State {
     /// What the tenant has, for a file.
     pub fn export(&self) -> Map<String, Value> {
         let mut file = Map::new();
-        file.insert(
-            "tenant".into(),
-            json!({ "domain": self.own["domain"], "name": self.own["name"], "status": self.own["status"] }),
-        );
+        let own = OWN.iter().map(|name| ((*name).to_owned(), self.own[name].clone()));
+        file.insert("tenant".into(), own.filter(|(_, value)| is_something(value)).collect::<Map<_, _>>().into());
         file.insert("settings".into(), self.references.named(&self.settings));
         for (at, section) in SECTIONS.iter().enumerate() {
             let mut things = self.sections[at].iter().collect::<Vec<_>>();
             // In an order that stays when something is deleted and made again.
             things.sort_by(|one, other| one.key.cmp(&other.key));
             let things = things.into_iter().map(|thing| {
-                let fields = thing
-                    .fields
-                    .iter()
-                    .filter(|(name, value)| !value.is_null() && !section.once.contains(&name.as_str()));
+                let fields = thing.fields.iter().filter(|(name, value)| {
+                    !value.is_null()
+                        && (*name != "metadata" || is_something(value))
+                        && !section.once.contains(&name.as_str())
+                });
                 let fields = fields.filter(|(name, value)| !(*name == "status" && *value == INVITED));
                 let named = |(name, value): (&String, &Value)| {
                     // A key is what it is, even if it reads like a reference.

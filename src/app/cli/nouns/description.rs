@@ -8,7 +8,7 @@ use utoipa::OpenApi as _;
 use utoipa_actix_web::AppExt as _;
 
 use super::words;
-use crate::app::router;
+use crate::app::{contract, router};
 
 /// What commands know about the API.
 pub struct Description {
@@ -94,7 +94,9 @@ impl Description {
     pub fn own() -> Self {
         let app = App::new().into_utoipa_app().openapi(router::ApiDescription::openapi()).configure(router::described);
         // It consists of names and texts, so this can't fail.
-        Self::of(serde_json::to_value(app.split_for_parts().1).unwrap_or_default())
+        let mut described = serde_json::to_value(app.split_for_parts().1).unwrap_or_default();
+        contract::add_labels(&mut described);
+        Self::of(described)
     }
 
     fn of(document: Value) -> Self {
@@ -238,8 +240,9 @@ impl Description {
     fn verb(&self, operation: &Value, method: &'static str, path: &str) -> Verb {
         let parameters = operation["parameters"].as_array().into_iter().flatten();
         let query = parameters.filter(|parameter| parameter["in"] == "query");
-        let query =
-            query.filter(|parameter| !["limit", "cursor"].contains(&parameter["name"].as_str().unwrap_or_default()));
+        let query = query.filter(|parameter| {
+            !["limit", "cursor", "fields"].contains(&parameter["name"].as_str().unwrap_or_default())
+        });
         let query = query.map(|parameter| {
             let schema = self.resolved(&parameter["schema"]);
             let name = parameter["name"].as_str().unwrap_or_default().to_owned();

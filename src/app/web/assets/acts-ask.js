@@ -33,6 +33,17 @@ export function askToHangUp(what, text, submit) {
   ask(dialog, what, submit);
 }
 
+// Keys that are pressed for the phone.
+export function askForKeys(what, texts, submit) {
+  const dialog = document.getElementById("ask-keys");
+  const field = dialog.querySelector('[data-part="keys"]');
+  field.value = "";
+  ask(dialog, what, () => {
+    const digits = field.value.replace(/\s/g, "");
+    return digits ? submit({ digits }) : texts.missing;
+  });
+}
+
 export function askForQueue(what, submit) {
   const dialog = document.getElementById("ask-queue");
   ask(dialog, what, (part) => submit({ queue_id: part("queue").value }));

@@ -22,6 +22,17 @@ export function can(call, may) {
   is(isConnected && phone.state !== "held", "hold");
   is(isUp(phone) && phone.state === "held", "resume");
   is(isConnected || waits, "transfer", "voicemail");
+  // Who hears music while the phone asks a third: nobody else is connected with nobody.
+  const alone = legs(call).filter((leg) => leg !== phone && !leg.connected_to && ["up", "held"].includes(leg.state));
+  const isAside = isUp(phone) && phone.state !== "parked" && alone.length === 1;
+  const asked = legs(call).find((leg) => leg.id === phone?.connected_to);
+  is(isConnected && !isAside, "consult");
+  is(isConnected && isAside && isUp(asked), "complete");
+  is(isConnected && isAside, "conference");
+  is(isAside, "cancel");
+  is(isConnected && !phone.muted, "mute");
+  is(isUp(phone) && phone.muted, "unmute");
+  is(isConnected, "dtmf");
   is((isConnected || waits) && may.queues, "queue");
   is(isConnected, "park");
   is(call.state === "parked" && may.own, "pick_up");

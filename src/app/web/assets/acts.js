@@ -1,14 +1,15 @@
 // The buttons at calls: a menu in each row, what is asked before, and what came of it, said beside the row.
 import { answered, follow, send } from "./acts-base.js";
-import { askForQueue, askToHangUp, askWhere } from "./acts-ask.js";
+import { askForKeys, askForQueue, askToHangUp, askWhere } from "./acts-ask.js";
 import { can, phone_of } from "./acts-can.js";
 
 // How long what went well stays beside its row.
 const STAYS = 8000;
 // In their order, with their icons.
 const ICONS = {
-  hold: "pause", resume: "play", transfer: "phone-forwarded", take_over: "headset", queue: "headphones", voicemail: "voicemail",
+  hold: "pause", resume: "play", transfer: "phone-forwarded", consult: "user-plus", complete: "check", conference: "users", cancel: "rotate-cw", take_over: "headset", queue: "headphones", voicemail: "voicemail",
   park: "square-parking", pick_up: "phone-incoming", record: "mic", pause_recording: "pause", resume_recording: "play", stop_recording: "mic-off",
+  mute: "mic-off", unmute: "mic", dtmf: "grip",
 };
 const MODES = { listen: "volume-2", whisper: "user-plus", barge: "merge" };
 const narrow = window.matchMedia("(max-width: 720px)");
@@ -160,8 +161,11 @@ export class Acts {
       askToHangUp(what, this.w(`ask.hangup_${this.may.all ? "all" : "own"}`), () => does(fields));
     } else if (name === "queue") {
       askForQueue(what, does);
-    } else if (name === "transfer") {
-      const texts = { title: this.w("ask.transfer"), label: this.w("ask.to"), hint: this.w("ask.to_hint"), yes: this.w("ask.do_transfer"), missing: this.w("ask.missing") };
+    } else if (name === "dtmf") {
+      askForKeys(what, { missing: this.w("ask.keys_missing") }, does);
+    } else if (name === "transfer" || name === "consult") {
+      const [title, yes] = name === "transfer" ? [this.w("ask.transfer"), this.w("ask.do_transfer")] : [this.w("ask.consult"), this.w("ask.do_consult")];
+      const texts = { title, label: this.w("ask.to"), hint: this.w("ask.to_hint"), yes, missing: this.w("ask.missing") };
       askWhere(what, texts, (word) => this.words[word] ?? word, does);
     } else if (name === "voicemail") {
       const hint = phone ? this.w("ask.mailbox_hint").replace("{name}", this.named_leg(phone)) : this.w("ask.mailbox_needed");
@@ -186,7 +190,7 @@ export class Acts {
       if (told.job) this.follow(spot, call, told.job);
       return null;
     }
-    const isTyped = told.status === 422 && (fields.to || fields.queue_id || name === "voicemail") && name !== "take_over";
+    const isTyped = told.status === 422 && (fields.to || fields.digits || fields.queue_id || name === "voicemail") && name !== "take_over";
     if (isTyped) { this.drop(spot); return told.said; }
     this.say(spot, told.said ?? this.w("failed"), true);
     return null;

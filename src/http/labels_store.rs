@@ -1,0 +1,136 @@
+//! The SQL of labels.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use sqlx::{PgConnection, types::Json};
+use uuid::Uuid;
+
+use crate::model::labels::{ExternalId, Kind, Labels};
+
+pub async fn get(db: &mut PgConnection, id: Uuid) -> sqlx::Result<Option<Labels>> {
+    let row = sqlx::query!(
+        r#"select external_id as "external_id: ExternalId", metadata as "metadata: Json<BTreeMap<String, String>>"
+             from labels where thing_id = $1"#,
+        id
+    );
+    let row = row.fetch_optional(db).await?;
+    Ok(row.map(|row| Labels { external_id: row.external_id, metadata: row.metadata.0 }))
+}
+
+pub async fn of_all(db: &mut PgConnection, ids: &[Uuid]) -> sqlx::Result<Vec<(Uuid, Labels)>> {
+    let rows = sqlx::query!(
+        r#"select thing_id, external_id as "external_id: ExternalId", metadata as "metadata: Json<BTreeMap<String, String>>"
+             from labels where thing_id = any ($1)"#,
+        ids
+    );
+    let rows = rows.fetch_all(db).await?;
+    let labels = rows.into_iter();
+    Ok(labels.map(|row| (row.thing_id, Labels { external_id: row.external_id, metadata: row.metadata.0 })).collect())
+}
+
+/// Makes others wait who want the same external id, so that the one who has it can be named.
+pub async fn hold(
+    db: &mut PgConnection,
+    kind: &str,
+    scope: Option<Uuid>,
+    external_id: &ExternalId,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "select pg_advisory_xact_lock(hashtextextended(concat_ws(' ', 'external_id', $1::text, $2::uuid, $3::text), 0))",
+        kind,
+        scope,
+        external_id as _
+    )
+    .fetch_one(db)
+    .await
+    .map(|_| ())
+}
+
+/// The thing that has this external id.
+pub async fn whose(
+    db: &mut PgConnection,
+    kind: Kind,
+    scope: Option<Uuid>,
+    external_id: &ExternalId,
+) -> sqlx::Result<Option<Uuid>> {
+    named(db, kind, scope, external_id.as_str()).await
+}
+
+/// The same, for what somebody looks for.
+pub async fn named(
+    db: &mut PgConnection,
+    kind: Kind,
+    scope: Option<Uuid>,
+    external_id: &str,
+) -> sqlx::Result<Option<Uuid>> {
+    sqlx::query_scalar!(
+        "select thing_id from labels
+          where coalesce(tenant_id, '00000000-0000-0000-0000-000000000000')
+                    = coalesce($1::uuid, '00000000-0000-0000-0000-000000000000')
+            and kind = $2 and external_id = $3",
+        scope,
+        kind.name(),
+        external_id
+    )
+    .fetch_optional(db)
+    .await
+}
+
+/// Those of one tenant or, without one, of all and of the platform.
+pub async fn all_named(
+    db: &mut PgConnection,
+    kind: Kind,
+    tenant: Option<Uuid>,
+    external_id: &str,
+) -> sqlx::Result<Vec<Uuid>> {
+    sqlx::query_scalar!(
+        "select thing_id from labels where external_id = $3 and kind = $2 and ($1::uuid is null or tenant_id = $1)
+          order by thing_id limit 500",
+        tenant,
+        kind.name(),
+        external_id
+    )
+    .fetch_all(db)
+    .await
+}
+
+pub async fn set(
+    db: &mut PgConnection,
+    kind: Kind,
+    scope: Option<Uuid>,
+    id: Uuid,
+    labels: &Labels,
+) -> sqlx::Result<()> {
+    if *labels == Labels::default() {
+        return sqlx::query!("delete from labels where thing_id = $1", id).execute(db).await.map(|_| ());
+    }
+    sqlx::query!(
+        "insert into labels (thing_id, kind, tenant_id, external_id, metadata) values ($1, $2, $3, $4, $5)
+             on conflict (thing_id) do update set external_id = excluded.external_id, metadata = excluded.metadata",
+        id,
+        kind.name(),
+        scope,
+        &labels.external_id as _,
+        Json(&labels.metadata) as _
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
+}
+
+/// Gives the thing a new version, unless this transaction has already. No generation rises.
+pub async fn raise_version(
+    db: &mut PgConnection,
+    kind: Kind,
+    tenant: Option<Uuid>,
+    id: Uuid,
+) -> sqlx::Result<Option<(i64, DateTime<Utc>)>> {
+    let row = sqlx::query!(
+        r#"select version as "version!", updated_at as "updated_at!" from raise_version($1, $2, $3)"#,
+        kind.name(),
+        tenant,
+        id
+    );
+    Ok(row.fetch_optional(db).await?.map(|row| (row.version, row.updated_at)))
+}

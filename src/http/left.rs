@@ -41,7 +41,9 @@ pub fn note(left: Left) {
     let _ = NOTED.try_with(|noted| {
         let mut noted = noted.borrow_mut();
         match noted.iter_mut().find(|known| known.policy == left.policy) {
-            Some(known) if known.left > left.left || known.left == left.left && known.reset < left.reset => *known = left,
+            Some(known) if known.left > left.left || known.left == left.left && known.reset < left.reset => {
+                *known = left
+            }
             Some(_) => {}
             None => noted.push(left),
         }

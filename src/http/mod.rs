@@ -4,9 +4,9 @@
 pub mod bulk;
 pub mod change;
 pub mod input;
-pub mod left;
 pub mod labels;
 mod labels_store;
+pub mod left;
 pub mod pressed;
 pub mod problem;
 pub mod seen;

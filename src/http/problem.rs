@@ -108,7 +108,8 @@ impl From<Code> for Problem {
 impl From<Why> for Problem {
     fn from(why: Why) -> Self {
         let status = StatusCode::from_u16(why.code.kind().status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let seconds = why.parameters.iter().find(|(name, _)| *name == "seconds").and_then(|(_, text)| text.parse().ok());
+        let seconds =
+            why.parameters.iter().find(|(name, _)| *name == "seconds").and_then(|(_, text)| text.parse().ok());
         Self {
             kind: format!("{PAGES}/{}", why.code),
             title: status.canonical_reason().unwrap_or("Error"),

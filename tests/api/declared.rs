@@ -59,14 +59,32 @@ fn kinds(tenant: Uuid, cluster: Uuid, switch: Uuid, extension: &Value) -> Vec<Ki
         },
         Kind {
             same: &["name", "scopes", "origins", "expires_at"],
-            ..kind("key", "/v1/keys".into(), json!({ "name": "script", "tenant_id": tenant, "scopes": ["agents:read"] }))
+            ..kind(
+                "key",
+                "/v1/keys".into(),
+                json!({ "name": "script", "tenant_id": tenant, "scopes": ["agents:read"] }),
+            )
         },
         Kind {
             same: &["url", "topics", "enabled"],
-            ..kind("webhook", "/v1/webhooks".into(), json!({ "url": "https://hooks.test/x", "tenant_id": tenant, "topics": ["call:ended"] }))
+            ..kind(
+                "webhook",
+                "/v1/webhooks".into(),
+                json!({ "url": "https://hooks.test/x", "tenant_id": tenant, "topics": ["call:ended"] }),
+            )
         },
         Kind {
-            same: &["number", "alias", "display_name", "ring_seconds", "codecs", "status", "variables", "calls", "voicemail_enabled"],
+            same: &[
+                "number",
+                "alias",
+                "display_name",
+                "ring_seconds",
+                "codecs",
+                "status",
+                "variables",
+                "calls",
+                "voicemail_enabled",
+            ],
             key: Some(below("extensions/by-number/2000")),
             twice: Some("extension"),
             ..kind("extension", below("extensions"), json!({ "number": "2000", "display_name": "Desk" }))
@@ -157,7 +175,11 @@ fn kinds(tenant: Uuid, cluster: Uuid, switch: Uuid, extension: &Value) -> Vec<Ki
             same: &["name", "number", "config"],
             key: Some(below(&format!("destinations/by-name/{kind_of}/Main"))),
             twice: Some(kind_of),
-            ..kind(kind_of, below("destinations"), json!({ "name": "Main", "number": format!("270{at}"), "kind": kind_of, "config": config }))
+            ..kind(
+                kind_of,
+                below("destinations"),
+                json!({ "name": "Main", "number": format!("270{at}"), "kind": kind_of, "config": config }),
+            )
         });
     }
     kinds
@@ -214,7 +236,11 @@ async fn every_kind_of_thing_is_created_read_kept_found_and_deleted_as_terraform
         let read = node.api("GET", &place, Value::Null).await;
         assert_eq!(read.status, 200, "{name}: {place}: {}", read.text());
         let (of_made, of_read) = (made.json(), read.json());
-        let of_made = if kind.name == "agent" { of_made["agent"].as_object().map_or(of_made.clone(), |_| of_made["agent"].clone()) } else { of_made };
+        let of_made = if kind.name == "agent" {
+            of_made["agent"].as_object().map_or(of_made.clone(), |_| of_made["agent"].clone())
+        } else {
+            of_made
+        };
         for (field, value) in of_read.as_object().unwrap().iter().filter(|(field, _)| *field != "extensions") {
             assert_eq!(&of_made[field], value, "{name}: {field} is the same when created and when read");
         }
@@ -243,7 +269,12 @@ async fn every_kind_of_thing_is_created_read_kept_found_and_deleted_as_terraform
         if read.header("ETag").is_some() {
             let stale = [("X-API-Key", node.key.as_str()), ("If-Match", "\"v999\"")];
             let refused = node.api_with("DELETE", &with(&place, kind.delete), &stale, Value::Null).await;
-            assert_eq!((refused.status, &refused.json()["code"]), (412, &json!("changed")), "{name}: {}", refused.text());
+            assert_eq!(
+                (refused.status, &refused.json()["code"]),
+                (412, &json!("changed")),
+                "{name}: {}",
+                refused.text()
+            );
         }
         let gone = node.api("DELETE", &with(&place, kind.delete), Value::Null).await;
         assert_eq!(gone.status, 204, "{name}: {}", gone.text());

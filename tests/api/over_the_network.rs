@@ -280,7 +280,12 @@ async fn every_list_of_the_api_is_a_noun() {
     assert!(script.contains("dialplan-entry") && script.contains("--ring-seconds"));
     let folder = cli.folder.join("man");
     assert!(cli.run(&["man", folder.to_str().unwrap()]).status.success());
-    for page in ["dialplane-sandbox-call-create.1", "dialplane-live-call-list.1", "dialplane-monitoring-stats-show.1", "dialplane-call-job-show.1"] {
+    for page in [
+        "dialplane-sandbox-call-create.1",
+        "dialplane-live-call-list.1",
+        "dialplane-monitoring-stats-show.1",
+        "dialplane-call-job-show.1",
+    ] {
         assert!(folder.join(page).exists(), "{page}");
     }
     assert!(script.contains("sandbox-mail") && script.contains("monitoring-health"));

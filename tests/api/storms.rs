@@ -365,9 +365,10 @@ fn asks(things: &Things, operation: &str) -> Option<Vec<Ask>> {
         ],
         "DELETE /v1/recordings/{id}" => one(&things.recording, Value::Null),
         // There is no switch, and so no call.
-        "POST /v1/sandbox/calls" => {
-            one(&none, json!({ "direction": "internal", "from": "71", "to": "72", "outcome": "busy", "ring_seconds": 0 }))
-        }
+        "POST /v1/sandbox/calls" => one(
+            &none,
+            json!({ "direction": "internal", "from": "71", "to": "72", "outcome": "busy", "ring_seconds": 0 }),
+        ),
         "POST /v1/calls" => one(&none, json!({ "extension_id": extension, "to": "72" })),
         "POST /v1/live/calls/{id}/actions" => one(&things.call, json!({ "action": "hangup" })),
         "POST /v1/live/calls/{id}/supervise" => {

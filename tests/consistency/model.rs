@@ -355,8 +355,14 @@ impl World {
             slot
         } else {
             let domain = Domain::parse(&format!("t{}.test", fill.scope.as_u128())).ok();
-            let heard =
-                Heard { scope: fill.scope, generation, domain, cluster: Uuid::nil(), former: Former::default(), sandbox: false };
+            let heard = Heard {
+                scope: fill.scope,
+                generation,
+                domain,
+                cluster: Uuid::nil(),
+                former: Former::default(),
+                sandbox: false,
+            };
             let Some(slot) = node.generations.hear(fill.era, &heard) else { return };
             slot
         };

@@ -129,7 +129,10 @@ async fn mails_of_a_sandbox_are_kept_and_their_links_work() {
     assert_eq!(stage.node.api_with("POST", "/v1/auth/reset-password", &[], chosen).await.status, 204);
     let sign_in = json!({ "email": "ada@acme.test", "password": "correct horse battery staple" });
     assert_eq!(stage.node.api_with("POST", "/v1/auth/login", &[], sign_in).await.status, 200);
-    assert_eq!(stage.database.count("select count(*) from mail_outbox where status <> 'failed' or not sandbox").await, 0);
+    assert_eq!(
+        stage.database.count("select count(*) from mail_outbox where status <> 'failed' or not sandbox").await,
+        0
+    );
     // Another tenant's administrators read none of them, and others have none.
     let other = stage.node.tenant("other.test").await;
     let other_path = format!("/v1/sandbox/mails?tenant_id={other}");
@@ -191,7 +194,11 @@ async fn a_played_call_is_told_by_every_node_and_is_a_call_like_others_at_its_en
     assert_eq!((&kept["from"]["number"], &kept["country"]), (&json!(OUTSIDE), &json!("DE")));
     assert_eq!((&kept["agent_id"], &kept["number_id"]), (&json!(stage.agent), &json!(stage.number)));
     let usage = stage.node.api("GET", &format!("/v1/usage?tenant_id={}", stage.tenant), Value::Null).await.json();
-    assert_eq!((&usage["sandbox"], &usage["calls_in"], &usage["cost"]), (&json!(true), &json!(1), &json!(0)), "{usage:#}");
+    assert_eq!(
+        (&usage["sandbox"], &usage["calls_in"], &usage["cost"]),
+        (&json!(true), &json!(1), &json!(0)),
+        "{usage:#}"
+    );
     second.stop().await;
     stage.stop().await;
 }
@@ -290,7 +297,10 @@ async fn only_sandboxes_play_calls_and_not_too_many_of_them() {
         let same = stage.node.api("PATCH", &path, json!({ "sandbox": before["sandbox"] })).await;
         assert_eq!((same.status, same.json()), (200, before));
         let refused = stage.node.api("PATCH", &path, json!({ "sandbox": value })).await;
-        assert_eq!((refused.status, &refused.json()["code"], &refused.json()["field"]), (422, &json!("cant_change"), &json!("sandbox")));
+        assert_eq!(
+            (refused.status, &refused.json()["code"], &refused.json()["field"]),
+            (422, &json!("cant_change"), &json!("sandbox"))
+        );
     }
     let mut db = stage.database.connect().await;
     assert!(sqlx::query("update tenants set sandbox = not sandbox").execute(&mut db).await.is_err());
@@ -298,7 +308,18 @@ async fn only_sandboxes_play_calls_and_not_too_many_of_them() {
     for _ in 0..60 {
         let made = stage.plays(call.clone()).await;
         assert_eq!(made.status, 201, "{}", made.text());
-        left.push(made.header("RateLimit").unwrap().split("r=").nth(1).unwrap().split(';').next().unwrap().parse::<i64>().unwrap());
+        left.push(
+            made.header("RateLimit")
+                .unwrap()
+                .split("r=")
+                .nth(1)
+                .unwrap()
+                .split(';')
+                .next()
+                .unwrap()
+                .parse::<i64>()
+                .unwrap(),
+        );
         assert_eq!(made.header("RateLimit-Policy"), Some("\"sandbox-calls\";q=60;w=60"));
     }
     assert!(left.is_sorted_by(|one, next| one >= next) || left.len() == 60, "{left:?}");
@@ -307,7 +328,11 @@ async fn only_sandboxes_play_calls_and_not_too_many_of_them() {
         assert_eq!(refused.json()["code"], "too_many_played");
         let wait = refused.header("Retry-After").unwrap().parse::<i64>().unwrap();
         assert!((1..=60).contains(&wait), "{wait}");
-        assert!(refused.header("RateLimit").unwrap().starts_with("\"sandbox-calls\";r=0;t="), "{:?}", refused.header("RateLimit"));
+        assert!(
+            refused.header("RateLimit").unwrap().starts_with("\"sandbox-calls\";r=0;t="),
+            "{:?}",
+            refused.header("RateLimit")
+        );
     } else {
         // More than a minute has passed on a busy machine.
         assert_eq!(refused.status, 201);

@@ -330,9 +330,11 @@ fn of_backup(error: &BackupError) -> &'static str {
 fn of_change(error: &Error) -> &'static str {
     match error {
         Error::NotFound(_) => "not_found",
-        Error::Refused(why) | Error::Taken(why, _) | Error::Invalid { why, .. } | Error::InvalidAt { why, .. } | Error::Query { why, .. } => {
-            why.code.name()
-        }
+        Error::Refused(why)
+        | Error::Taken(why, _)
+        | Error::Invalid { why, .. }
+        | Error::InvalidAt { why, .. }
+        | Error::Query { why, .. } => why.code.name(),
         Error::InUse(_) => Code::InUse.name(),
         Error::SecondFactor => "refused",
         Error::TooMany { .. } | Error::ChangesUnderWay { .. } | Error::Busy => "too_many_requests",

@@ -80,7 +80,10 @@ pub async fn switch(settings: &Settings, json: bool, command: SwitchCommand) -> 
                 }
                 if let Some(address) = address {
                     let new = NewEventSocket { address, password: event_socket_password()? };
-                    return print::one(json, &change(&local, async |change| link::put(change, id, &new, None).await).await?);
+                    return print::one(
+                        json,
+                        &change(&local, async |change| link::put(change, id, &new, None).await).await?,
+                    );
                 }
                 let socket = link::store::get(pool, id)
                     .await?

@@ -39,7 +39,10 @@ const TAGS: &[(&str, &str)] = &[
     ("switches", "The FreeSWITCH machines, their credentials, and what they were told."),
     ("templates", "What new tenants begin with."),
     ("tenants", "The platform's customers, their settings and domains."),
-    ("sandbox", "Test mode: calls that are played, and mails that were not sent, of tenants that were created with `sandbox: true`."),
+    (
+        "sandbox",
+        "Test mode: calls that are played, and mails that were not sent, of tenants that were created with `sandbox: true`.",
+    ),
     ("webhooks", "Endpoints that are told of events, signed as Standard Webhooks wants it."),
 ];
 
@@ -55,7 +58,11 @@ const REFUSALS: &[(u16, &str, &str)] = &[
     (404, "NotFound", "There is no such thing, or it belongs to another tenant."),
     (405, "MethodNotAllowed", "The path does not have this method. `Allow` says which ones it has."),
     (408, "RequestTimeout", "The body came too slowly."),
-    (409, "Conflict", "Something else is in the way. `used_by` lists what, if something uses it or has the name already."),
+    (
+        409,
+        "Conflict",
+        "Something else is in the way. `used_by` lists what, if something uses it or has the name already.",
+    ),
     (412, "PreconditionFailed", "It was changed since the version in `If-Match`."),
     (413, "ContentTooLarge", "The body is larger than this operation takes. `params` says how much that is."),
     (415, "UnsupportedMediaType", "The body has another type than the operation takes."),

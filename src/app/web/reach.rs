@@ -78,7 +78,8 @@ const PAGES: &[(&str, &str, &str)] = &[
 const LIVE: &str = "the pages' stream of events begins with it";
 const SWITCHES: &str = "comes with the pages of switches";
 const CALLS: &str = "comes with the pages of calls";
-const SANDBOX: &str = "for tests by scripts: played calls are on the pages of calls, and whoever writes a test reads its mails";
+const SANDBOX: &str =
+    "for tests by scripts: played calls are on the pages of calls, and whoever writes a test reads its mails";
 const BY_ONE: &str = "a list changes what was selected one by one, with the version that was seen of each";
 
 /// Operations without a page, and why. Those by the key that people know a thing by (`/by-…`) are for scripts: people open it.

@@ -81,7 +81,17 @@ impl NewTenancy {
     /// From the default template, without an owner.
     #[must_use]
     pub fn plain(name: Option<DisplayName>, domain: Domain) -> Self {
-        Self { name, domain, reuse: false, template: None, region: None, cluster_id: None, sandbox: None, owner: None, settings: None }
+        Self {
+            name,
+            domain,
+            reuse: false,
+            template: None,
+            region: None,
+            cluster_id: None,
+            sandbox: None,
+            owner: None,
+            settings: None,
+        }
     }
 }
 

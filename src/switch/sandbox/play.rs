@@ -208,7 +208,8 @@ impl Play {
     pub fn records(&self) -> Vec<(Uuid, Vec<u8>)> {
         let rung = self.rung.iter().map(|side| (side.leg, self.record_of_rung(side)));
         let all = std::iter::once((self.id(), self.record_of_caller())).chain(rung);
-        all.map(|(leg, variables)| (leg, serde_json::json!({ "variables": variables }).to_string().into_bytes())).collect()
+        all.map(|(leg, variables)| (leg, serde_json::json!({ "variables": variables }).to_string().into_bytes()))
+            .collect()
     }
 
     fn record_of_caller(&self) -> Map<String, Value> {
@@ -295,7 +296,14 @@ fn put(record: &mut Map<String, Value>, name: &str, value: &str) {
     record.insert(name.to_owned(), utf8_percent_encode(value, NON_ALPHANUMERIC).to_string().into());
 }
 
-fn times(record: &mut Map<String, Value>, began: i64, rang: Option<i64>, answered: Option<i64>, bridged: Option<i64>, end: i64) {
+fn times(
+    record: &mut Map<String, Value>,
+    began: i64,
+    rang: Option<i64>,
+    answered: Option<i64>,
+    bridged: Option<i64>,
+    end: i64,
+) {
     let mut both = |micros: &str, seconds: &str, at: i64| {
         record.insert(micros.to_owned(), (at * 1000).to_string().into());
         record.insert(seconds.to_owned(), (at / 1000).to_string().into());

@@ -80,10 +80,9 @@ impl End {
                 },
                 ..Self::default()
             },
-            Route::RingGroup(group) => Self {
-                rings: group.members.iter().map(|member| member.extension.clone()).collect(),
-                ..Self::default()
-            },
+            Route::RingGroup(group) => {
+                Self { rings: group.members.iter().map(|member| member.extension.clone()).collect(), ..Self::default() }
+            }
             Route::Pickup { extension } | Route::Intercom { extension } => {
                 Self { rings: vec![extension.clone()], ..Self::default() }
             }

@@ -179,7 +179,8 @@ pub async fn guessed(db: impl PgExecutor<'_>, source: Option<IpAddr>) -> Result<
 pub async fn wrong_key(db: &sqlx::PgPool, source: Option<IpAddr>) -> Result<()> {
     let Some(source) = source else { return Ok(()) };
     let who = format!("keys {}", address(source));
-    if let Some((count, seconds)) = store::counted_in_hour(db, &who).await?.filter(|(count, _)| *count >= MOST_GUESSES) {
+    if let Some((count, seconds)) = store::counted_in_hour(db, &who).await?.filter(|(count, _)| *count >= MOST_GUESSES)
+    {
         note("keys", MOST_GUESSES, HOUR, count, Some(seconds));
         return Err(Error::TooMany { seconds: seconds.max(1) });
     }

@@ -130,10 +130,13 @@ pub async fn regions(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<String>> {
 
 /// Makes others wait who change this cluster's configurations, until the transaction ends.
 pub async fn alone(db: impl PgExecutor<'_>, cluster: Uuid) -> sqlx::Result<()> {
-    sqlx::query!("select pg_advisory_xact_lock(hashtextextended('configuration of ' || $1::uuid::text, 0)) as held", cluster)
-        .fetch_one(db)
-        .await
-        .map(|_| ())
+    sqlx::query!(
+        "select pg_advisory_xact_lock(hashtextextended('configuration of ' || $1::uuid::text, 0)) as held",
+        cluster
+    )
+    .fetch_one(db)
+    .await
+    .map(|_| ())
 }
 
 /// One configuration that a cluster sets.

@@ -43,7 +43,8 @@ pub struct SandboxMail {
 
 fn opened(keyring: &Keyring, mail: store::Unsent) -> Result<SandboxMail, Error> {
     let text = keyring.open_sealed(place(mail.id), &mail.sealed)?;
-    let letter: letter::Letter = serde_json::from_str(&text).map_err(|_| Error::Fault("the text of a mail is damaged"))?;
+    let letter: letter::Letter =
+        serde_json::from_str(&text).map_err(|_| Error::Fault("the text of a mail is damaged"))?;
     Ok(SandboxMail {
         id: mail.id,
         tenant_id: mail.tenant_id,

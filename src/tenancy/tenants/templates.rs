@@ -82,12 +82,7 @@ pub async fn at_version(db: impl PgExecutor<'_>, name: &str, version: i32) -> Re
 }
 
 /// Saves a template as the next version. `create`: there must be none with this name yet.
-pub async fn put(
-    change: &mut Change,
-    mut template: Template,
-    create: bool,
-    if_match: Option<i64>,
-) -> Result<Template> {
+pub async fn put(change: &mut Change, mut template: Template, create: bool, if_match: Option<i64>) -> Result<Template> {
     // One after the other, so that the version that is compared is the one that is replaced.
     template_store::alone(change.db(), template.name.as_str()).await?;
     let before = get(change.db(), template.name.as_str()).await?;

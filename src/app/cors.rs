@@ -24,8 +24,9 @@ use crate::{
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE");
 const HEADERS: HeaderValue =
     HeaderValue::from_static("X-API-Key, Authorization, Content-Type, Accept-Language, If-Match, Idempotency-Key");
-const READABLE: HeaderValue =
-    HeaderValue::from_static("ETag, Location, Retry-After, X-Request-Id, Dialplane-Visible, Idempotency-Replayed");
+const READABLE: HeaderValue = HeaderValue::from_static(
+    "ETag, Location, Retry-After, RateLimit, RateLimit-Policy, X-Request-Id, Dialplane-Visible, Idempotency-Replayed",
+);
 /// For how many seconds a browser keeps the answer to its question.
 const LASTS: HeaderValue = HeaderValue::from_static("600");
 

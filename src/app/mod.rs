@@ -53,7 +53,7 @@ use self::{
     tls::{Files, Swapped, TlsError},
 };
 use crate::{
-    http::{pressed, turns::Turns},
+    http::{left, pressed, turns::Turns},
     node::{
         changes::Changes,
         database::{self, DatabaseError, Pools},
@@ -75,6 +75,7 @@ use crate::{
         },
         link,
         live::{self, Live},
+        sandbox,
     },
     telephony::{
         calls, carriers, history,
@@ -243,6 +244,8 @@ impl App {
         let (stop, stopped) = watch::channel(false);
         let inbox = calls::inbox::Inbox::new(pools.calls.clone());
         tasks.push(tokio::spawn(history::worker::run(pools.work.clone(), Arc::clone(&inbox.has_legs))));
+        let has_legs = Arc::clone(&inbox.has_legs);
+        tasks.push(tokio::spawn(sandbox::player::run(Arc::clone(&live), pools.work.clone(), has_legs)));
         let vault = Vault::new(settings.recordings_dir());
         tasks.push(tokio::spawn(recordings::work::run(pools.work.clone(), vault.clone())));
         let recordings = Arrivals::new(pools.work.clone(), vault.clone(), Arc::clone(&keyring));
@@ -340,6 +343,16 @@ impl App {
                 .default_service(actix_web::web::to(contract::nothing))
                 .wrap(collisions::Again)
                 .wrap_fn(move |request, routes| pressed::within(Arc::clone(&reaches), routes.call(request)))
+                .wrap_fn(|request, routes| {
+                    let work = left::within(routes.call(request));
+                    async move {
+                        let (answer, noted) = work.await;
+                        answer.map(|mut answer| {
+                            left::tell(answer.headers_mut(), &noted);
+                            answer
+                        })
+                    }
+                })
                 .wrap(from_fn(contract::known))
                 .wrap(from_fn(router::large_bodies))
                 .wrap(from_fn(cors::pages_of_others))

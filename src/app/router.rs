@@ -18,12 +18,12 @@ use super::{monitoring, status};
 use crate::http::problem::Problem;
 use crate::{
     people::{agents, me, onboarding},
-    switch::{agents::api as agent_status, control, link, live, simulate},
+    switch::{agents::api as agent_status, control, link, live, sandbox, simulate},
     telephony::{
         calls, carriers, contacts, destinations, dialplan, extensions, groups, history, numbers, pools, recordings,
         reports,
     },
-    tenancy::{audit, auth, clusters, keys, retention, switches, tenants, webhooks},
+    tenancy::{audit, auth, clusters, keys, mail, retention, switches, tenants, webhooks},
     text::{Code, Why},
 };
 
@@ -77,18 +77,26 @@ macro_rules! every_route {
             .service(agents::api::delete_agent)
             .service(pools::api::create_pool)
             .service(pools::api::list_pools)
+            .service(pools::api::show_pool)
             .service(pools::api::update_pool)
             .service(pools::api::delete_pool)
             .service(pools::api::reserve_number)
             .service(pools::api::list_reserved_numbers)
+            .service(pools::api::show_reserved_number)
             .service(pools::api::release_number)
             .service(audit::api::list_audit)
+            .service(sandbox::api::play_call)
+            .service(sandbox::api::list_played_calls)
+            .service(sandbox::api::show_played_call)
+            .service(mail::api::list_mails)
+            .service(mail::api::show_mail)
             .service(clusters::api::create_cluster)
             .service(clusters::api::list_clusters)
             .service(clusters::api::show_cluster)
             .service(clusters::api::update_cluster)
             .service(clusters::api::delete_cluster)
             .service(clusters::api::list_configurations)
+            .service(clusters::api::show_configuration)
             .service(clusters::api::put_configuration)
             .service(clusters::api::delete_configuration)
             .service(extensions::api::create_extension)
@@ -274,6 +282,13 @@ are refused.
 that was read keeps two people from overwriting each other; `Idempotency-Key` makes it safe to send a request again.
 
 **Refusals** are `application/problem+json` (RFC 9457). Programs compare `code`; `/problems` explains each.
+
+**Limits.** Where something is limited (wrong passwords, keys and links, sign-ups, calls that are made, streams, large uploads, played calls), \
+answers say what is left: `RateLimit-Policy` what is allowed, `RateLimit` how many more there are and in how many seconds there are more again. \
+Each 429 has `Retry-After`.
+
+**Test mode.** A tenant that is created with `sandbox: true` works like any other, but nothing of it is dialled or mailed outside: **no call \
+reaches an emergency service.** `/v1/sandbox/calls` plays calls, and `/v1/sandbox/mails` has what would have been sent.
 
 **Times** are UTC (RFC 3339), numbers E.164, money whole millionths of the currency's unit.
 

@@ -101,6 +101,11 @@ impl Outcome {
         Ok(Self { status: StatusCode::CREATED, body: json(body)?, version: None, location: None })
     }
 
+    /// 201 for what never changes, and so has no version.
+    pub fn made_at(body: &impl Serialize, location: String) -> Result<Self, Problem> {
+        Ok(Self { status: StatusCode::CREATED, body: json(body)?, version: None, location: Some(location) })
+    }
+
     /// 200 with a body but no version.
     pub fn said(body: &impl Serialize) -> Result<Self, Problem> {
         Ok(Self { status: StatusCode::OK, body: json(body)?, version: None, location: None })

@@ -1,7 +1,11 @@
 //! Reads a JSON body, so that errors name the field.
 
+use std::fmt::Debug;
+
 use actix_web::web::Bytes;
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use utoipa::PartialSchema;
 
 use super::problem::Problem;
 use crate::{
@@ -26,6 +30,36 @@ pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     })?;
     json.end().map_err(|error| Problem::from(Code::NotJson.with("reason", error)))?;
     Ok(value)
+}
+
+/// The same for a merge patch of something that is shown as `Shown`: a field that is shown but can't be changed says so.
+///
+/// `null` for a field that can't be empty is refused rather than taken for an absent one.
+pub fn patch<T: DeserializeOwned + Debug, Shown: PartialSchema>(body: &[u8]) -> Result<T, Problem> {
+    if let Some(field) = without_effect::<T>(body) {
+        return Err(Problem::of_json(field, Code::Missing.into()));
+    }
+    parse(body).map_err(|problem| {
+        let field = problem.named().filter(|field| !field.contains('.')).map(ToOwned::to_owned);
+        let is_shown = |field: &String| {
+            let schema = serde_json::to_value(Shown::schema()).unwrap_or_default();
+            let parts = schema["allOf"].as_array().into_iter().flatten();
+            parts.chain([&schema]).any(|part| part["properties"].get(field).is_some())
+        };
+        match field.filter(|field| problem.is(Code::UnknownField) && is_shown(field)) {
+            Some(field) => Problem::of_field(field, Code::CantChange.into()),
+            None => problem,
+        }
+    })
+}
+
+/// A field that is `null`, which is read as if it were absent.
+fn without_effect<T: DeserializeOwned + Debug>(body: &[u8]) -> Option<String> {
+    let sent = serde_json::from_slice::<Map<String, Value>>(body).ok()?;
+    let said = |sent: Value| serde_json::from_value::<T>(sent).ok().map(|patch| format!("{patch:?}"));
+    let nothing = said(Value::Object(Map::new()))?;
+    let mut nulls = sent.into_iter().filter(|(_, value)| value.is_null()).map(|(field, _)| field);
+    nulls.find(|field| said(serde_json::json!({ field: null })).is_some_and(|said| said == nothing))
 }
 
 /// The same for a body that may be large, on a thread that serves nobody else.

@@ -6,6 +6,7 @@ pub mod change;
 pub mod input;
 pub mod labels;
 mod labels_store;
+pub mod left;
 pub mod pressed;
 pub mod problem;
 pub mod seen;

@@ -47,7 +47,7 @@ pub struct Problem {
     /// Identifies this problem in the log.
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<Uuid>,
-    /// What uses it and has to change first, if something still does.
+    /// What is in the way, if something is: what uses it and has to change first, or what has the name already.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     used_by: Vec<Used>,
     /// Seconds, for the header.
@@ -108,6 +108,8 @@ impl From<Code> for Problem {
 impl From<Why> for Problem {
     fn from(why: Why) -> Self {
         let status = StatusCode::from_u16(why.code.kind().status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let seconds =
+            why.parameters.iter().find(|(name, _)| *name == "seconds").and_then(|(_, text)| text.parse().ok());
         Self {
             kind: format!("{PAGES}/{}", why.code),
             title: status.canonical_reason().unwrap_or("Error"),
@@ -119,7 +121,8 @@ impl From<Why> for Problem {
             id: None,
             used_by: Vec::new(),
             // Who has to come again is told when, also where nobody knows exactly.
-            retry_after: matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS).then_some(2),
+            retry_after: matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS)
+                .then(|| seconds.unwrap_or(2)),
             gave_way: false,
             why,
         }
@@ -183,6 +186,17 @@ impl Problem {
         &self.used_by
     }
 
+    /// The field that is wrong, if one is.
+    #[must_use]
+    pub fn named(&self) -> Option<&str> {
+        self.field.as_deref()
+    }
+
+    #[must_use]
+    pub fn is(&self, code: Code) -> bool {
+        self.why.code == code
+    }
+
     #[must_use]
     pub fn log_id(&self) -> Option<Uuid> {
         self.id
@@ -244,6 +258,7 @@ impl From<Error> for Problem {
                 let why = used::why(&used_by);
                 Self { used_by, ..why.into() }
             }
+            Error::Taken(why, by) => Self { used_by: vec![by], ..why.into() },
             Error::Invalid { field, why } => Self::of_field(field, why),
             Error::InvalidAt { field, why } => Self::of_field(field, why),
             Error::Query { field, why } => Self::of_field(field, why).with_status(StatusCode::BAD_REQUEST),

@@ -4,14 +4,20 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::problem::Problem;
+use super::{
+    left::{self, Left},
+    problem::Problem,
+};
 
 /// How long an upload waits for its turn.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How many uploads a node works on at once.
 #[derive(Clone)]
-pub struct Turns(Arc<Semaphore>);
+pub struct Turns {
+    free: Arc<Semaphore>,
+    most: usize,
+}
 
 /// The right to work on an upload, as long as it is held.
 #[must_use]
@@ -23,11 +29,16 @@ impl Turns {
     /// A quarter of the API's connections, but at least one.
     #[must_use]
     pub fn new(connections: u32) -> Self {
-        Self(Arc::new(Semaphore::new(usize::try_from(connections / 4).unwrap_or_default().max(1))))
+        let most = usize::try_from(connections / 4).unwrap_or_default().max(1);
+        Self { free: Arc::new(Semaphore::new(most)), most }
     }
 
     pub async fn take(&self) -> Result<Turn, Problem> {
-        match tokio::time::timeout(PATIENCE, Arc::clone(&self.0).acquire_owned()).await {
+        let taken = tokio::time::timeout(PATIENCE, Arc::clone(&self.free).acquire_owned()).await;
+        let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+        let (quota, left) = (count(self.most), count(self.free.available_permits()));
+        left::note(Left { policy: "uploads", quota, window: None, left, reset: None });
+        match taken {
             // The semaphore is never closed.
             Ok(permit) => Ok(Turn { _permit: permit.ok() }),
             Err(_) => Err(Problem::uploads_wait()),

@@ -1,7 +1,7 @@
 //! Errors, distinguished by type and code.
 
 use crate::{
-    model::used::{self, Used},
+    model::used::{self, Used, UsedKind},
     text::{Code, Why, keyring::KeyringError},
 };
 
@@ -17,6 +17,9 @@ pub enum Error {
     /// Something still uses it, and has to change first.
     #[error("{}", used::why(.0))]
     InUse(Vec<Used>),
+    /// Something else has this name already.
+    #[error("{0}")]
+    Taken(Why, Used),
     #[error("{field} {why}")]
     Invalid { field: &'static str, why: Why },
     /// Like `Invalid`, for a field whose name is only known when it is read, such as an element of a list.
@@ -78,6 +81,11 @@ impl From<Code> for Error {
 impl Error {
     pub fn invalid(field: &'static str, why: impl Into<Why>) -> Self {
         Self::Invalid { field, why: why.into() }
+    }
+
+    /// Something else has this name already: this one.
+    pub fn taken(why: impl Into<Why>, kind: UsedKind, id: uuid::Uuid, name: impl ToString) -> Self {
+        Self::Taken(why.into(), Used { kind, id, name: name.to_string() })
     }
 
     pub fn query(field: &'static str, why: impl Into<Why>) -> Self {

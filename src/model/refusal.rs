@@ -51,10 +51,12 @@ pub enum Refusal {
     SpendCap,
     /// All carriers are at their limit of calls.
     CarriersBusy,
+    /// The tenant is a sandbox, from which nothing is dialled outside, not even an emergency number.
+    Sandbox,
 }
 
 impl Refusal {
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::Unallocated,
         Self::Absent,
         Self::TenantSuspended,
@@ -77,6 +79,7 @@ impl Refusal {
         Self::CallsPerSecond,
         Self::SpendCap,
         Self::CarriersBusy,
+        Self::Sandbox,
     ];
 
     #[must_use]
@@ -104,6 +107,7 @@ impl Refusal {
             Self::CallsPerSecond => "calls_per_second",
             Self::SpendCap => "spend_cap",
             Self::CarriersBusy => "carriers_busy",
+            Self::Sandbox => "sandbox",
         }
     }
 
@@ -130,7 +134,8 @@ impl Refusal {
             | Self::PremiumNumber
             | Self::PricePerMinute
             | Self::DailyLimit
-            | Self::SpendCap => "OUTGOING_CALL_BARRED",
+            | Self::SpendCap
+            | Self::Sandbox => "OUTGOING_CALL_BARRED",
             Self::NoCarrier => "NO_ROUTE_DESTINATION",
             Self::ConcurrentCalls | Self::CallsPerSecond | Self::CarriersBusy => "NORMAL_CIRCUIT_CONGESTION",
         }

@@ -33,6 +33,14 @@ pub enum UsedKind {
     Announcement,
     External,
     Page,
+    Tenant,
+    Agent,
+    Carrier,
+    Cluster,
+    Switch,
+    Contact,
+    /// A range of numbers for extensions.
+    Pool,
     /// A dialplan entry.
     Entry,
     SpeedDial,
@@ -53,6 +61,13 @@ impl UsedKind {
             Self::Announcement => "announcement",
             Self::External => "external",
             Self::Page => "page",
+            Self::Tenant => "tenant",
+            Self::Agent => "agent",
+            Self::Carrier => "carrier",
+            Self::Cluster => "cluster",
+            Self::Switch => "switch",
+            Self::Contact => "contact",
+            Self::Pool => "pool",
             Self::Entry => "entry",
             Self::SpeedDial => "speed_dial",
         }

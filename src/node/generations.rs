@@ -46,6 +46,8 @@ pub struct Slot {
     /// The cluster whose switches get answers about it; nil for the scopes that are not tenants.
     pub cluster: Uuid,
     pub former: Arc<Former>,
+    /// Whether the tenant is there for tests, so that nothing of it is dialled outside: a node knows that without the database, too.
+    pub sandbox: bool,
     pub standing: Standing,
     /// All slots of a scope share this.
     known: Arc<KnownOf>,
@@ -105,6 +107,7 @@ impl Slot {
             home: row.domain.clone(),
             cluster: row.cluster,
             former: Arc::new(row.former.clone()),
+            sandbox: row.sandbox,
             standing: standing(row.domain.as_ref(), row.scope),
             known: Arc::new(known),
         }
@@ -118,6 +121,7 @@ impl Slot {
             home: self.home.clone(),
             cluster: self.cluster,
             former: Arc::clone(&self.former),
+            sandbox: self.sandbox,
             standing: standing(Some(domain), self.scope),
             known: Arc::clone(&self.known),
         }
@@ -138,7 +142,10 @@ impl Slot {
     /// Whether it is of this tenant as the database has it.
     #[must_use]
     pub fn is_of(&self, row: &Heard) -> bool {
-        self.home == row.domain && self.cluster == row.cluster && *self.former == row.former
+        self.home == row.domain
+            && self.cluster == row.cluster
+            && *self.former == row.former
+            && self.sandbox == row.sandbox
     }
 
     #[must_use]
@@ -175,6 +182,7 @@ pub struct Heard {
     /// The tenant's cluster; nil if the scope is not a tenant.
     pub cluster: Uuid,
     pub former: Former,
+    pub sandbox: bool,
 }
 
 struct Maps {
@@ -285,6 +293,12 @@ impl Generations {
     #[must_use]
     pub fn scope(&self, scope: Uuid) -> Option<Arc<Slot>> {
         self.read().by_scope.get(&scope).cloned()
+    }
+
+    /// Whether any tenant is a sandbox.
+    #[must_use]
+    pub fn has_sandboxes(&self) -> bool {
+        self.read().by_scope.values().any(|slot| slot.sandbox)
     }
 
     /// How many tenants this node knows.
@@ -460,7 +474,8 @@ impl Maps {
         // It keeps its own domain, and is heard of soon.
         if before.is_former() {
             let domain = other.home.clone();
-            self.open(&Heard { scope: other.scope, generation, domain, cluster: other.cluster, former: rest });
+            let (scope, cluster, sandbox) = (other.scope, other.cluster, other.sandbox);
+            self.open(&Heard { scope, generation, domain, cluster, former: rest, sandbox });
         }
     }
 
@@ -484,7 +499,7 @@ mod tests {
 
     fn heard(scope: Uuid, generation: u64, domain: &str) -> Heard {
         let former = Former::default();
-        Heard { scope, generation, domain: Domain::parse(domain).ok(), cluster: Uuid::nil(), former }
+        Heard { scope, generation, domain: Domain::parse(domain).ok(), cluster: Uuid::nil(), former, sandbox: false }
     }
 
     fn formerly(row: Heard, domains: &[&str]) -> Heard {

@@ -170,6 +170,7 @@ mod tests {
             domain: Domain::parse("a.test").ok(),
             cluster: Uuid::nil(),
             former: super::super::generations::Former::default(),
+            sandbox: false,
         };
         let snapshot = Snapshot::parse(&format!("{xmin}:{xmin}:")).unwrap();
         Seen { snapshot, epoch: Uuid::from_u128(epoch), is_same: true, is_whole: true, heard: vec![heard] }

@@ -49,7 +49,8 @@ pub async fn poll(db: &mut PgConnection, here: &Here<'_>, since: u64) -> sqlx::R
         )
         select n.snapshot as "snapshot!", n.epoch, n.is_same as "is_same!", n.is_whole as "is_whole!",
                g.scope as "scope?", g.generation as "generation?", t.domain as "domain?: Domain",
-               t.cluster_id as "cluster?", t.former_domains as "former_domains?", t.former_clusters as "former_clusters?"
+               t.cluster_id as "cluster?", t.former_domains as "former_domains?", t.former_clusters as "former_clusters?",
+               t.sandbox as "sandbox?"
           from now n
           left join generation g on g.changed_xid >= $3::text::xid8
           left join tenants t on t.id = g.scope and not g.gone
@@ -72,6 +73,7 @@ pub async fn poll(db: &mut PgConnection, here: &Here<'_>, since: u64) -> sqlx::R
             domain: row.domain,
             cluster: row.cluster.unwrap_or_default(),
             former: Former::read(&row.former_domains.unwrap_or_default(), row.former_clusters.unwrap_or_default()),
+            sandbox: row.sandbox.unwrap_or_default(),
         })
     });
     Ok(Some(Seen { snapshot, epoch, is_same, is_whole, heard: heard.collect() }))

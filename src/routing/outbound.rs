@@ -70,6 +70,12 @@ impl Decision {
     fn refused(refusal: Refusal) -> Self {
         Self { numbers: Vec::new(), offers: Vec::new(), refusal: Some(refusal) }
     }
+
+    /// The same call of a sandbox: what would have been admitted is not.
+    #[must_use]
+    pub fn in_sandbox(self) -> Self {
+        Self::refused(self.refusal.unwrap_or(Refusal::Sandbox))
+    }
 }
 
 /// Why the caller may not call anywhere, if so.

@@ -9,5 +9,6 @@ pub mod import;
 pub mod link;
 pub mod live;
 pub mod phones;
+pub mod sandbox;
 pub mod sender;
 pub mod simulate;

@@ -12,6 +12,7 @@ mod backups;
 mod by_key;
 mod command_line;
 mod companies;
+mod declared;
 mod domains;
 mod examples;
 mod fuzzed;

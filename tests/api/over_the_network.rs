@@ -256,6 +256,21 @@ async fn every_list_of_the_api_is_a_noun() {
         "cluster",
         "dialplan-entry",
         "reserved-number",
+        "retention",
+        "contact",
+        "call",
+        "call-job",
+        "recording",
+        "live-call",
+        "live-agent",
+        "live-registration",
+        "monitoring-health",
+        "monitoring-stats",
+        "monitoring-error",
+        "webhook",
+        "webhook-delivery",
+        "sandbox-call",
+        "sandbox-mail",
     ] {
         assert!(nouns.contains(&noun), "{noun}: {nouns:?}");
         let help = cli.run(&[noun, "--help"]);
@@ -265,6 +280,15 @@ async fn every_list_of_the_api_is_a_noun() {
     assert!(script.contains("dialplan-entry") && script.contains("--ring-seconds"));
     let folder = cli.folder.join("man");
     assert!(cli.run(&["man", folder.to_str().unwrap()]).status.success());
+    for page in [
+        "dialplane-sandbox-call-create.1",
+        "dialplane-live-call-list.1",
+        "dialplane-monitoring-stats-show.1",
+        "dialplane-call-job-show.1",
+    ] {
+        assert!(folder.join(page).exists(), "{page}");
+    }
+    assert!(script.contains("sandbox-mail") && script.contains("monitoring-health"));
     let page = std::fs::read_to_string(folder.join("dialplane-pool-create.1")).unwrap();
     assert!(page.contains("first\\-number") || page.contains("first-number"), "{page}");
     node.stop().await;

@@ -365,6 +365,10 @@ fn asks(things: &Things, operation: &str) -> Option<Vec<Ask>> {
         ],
         "DELETE /v1/recordings/{id}" => one(&things.recording, Value::Null),
         // There is no switch, and so no call.
+        "POST /v1/sandbox/calls" => one(
+            &none,
+            json!({ "direction": "internal", "from": "71", "to": "72", "outcome": "busy", "ring_seconds": 0 }),
+        ),
         "POST /v1/calls" => one(&none, json!({ "extension_id": extension, "to": "72" })),
         "POST /v1/live/calls/{id}/actions" => one(&things.call, json!({ "action": "hangup" })),
         "POST /v1/live/calls/{id}/supervise" => {
@@ -749,6 +753,7 @@ async fn each_operation_alone_does_what_it_is_asked() {
         "DELETE /v1/switches/{id}/event-socket",
         "POST /v1/phone-numbers/{id}/unassign",
         "POST /v1/calls",
+        "POST /v1/sandbox/calls",
         "POST /v1/live/calls/{id}/actions",
         "POST /v1/live/calls/{id}/supervise",
         "PUT /v1/agents/{id}/wrap-up",

@@ -158,6 +158,7 @@ impl Db {
             domain: (*scope != PLATFORM).then(|| Domain::parse(&format!("t{}.test", scope.as_u128())).unwrap()),
             cluster: Uuid::nil(),
             former: Former::default(),
+            sandbox: false,
         });
         Seen {
             snapshot: Snapshot::parse(&format!("{0}:{0}:", self.xid)).unwrap(),
@@ -354,8 +355,14 @@ impl World {
             slot
         } else {
             let domain = Domain::parse(&format!("t{}.test", fill.scope.as_u128())).ok();
-            let heard =
-                Heard { scope: fill.scope, generation, domain, cluster: Uuid::nil(), former: Former::default() };
+            let heard = Heard {
+                scope: fill.scope,
+                generation,
+                domain,
+                cluster: Uuid::nil(),
+                former: Former::default(),
+                sandbox: false,
+            };
             let Some(slot) = node.generations.hear(fill.era, &heard) else { return };
             slot
         };

@@ -37,6 +37,7 @@ mod rates;
 mod records;
 mod reports;
 mod rows;
+mod sandbox;
 mod stage;
 mod transfer;
 mod transfers;

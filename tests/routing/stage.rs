@@ -28,15 +28,20 @@ pub struct Stage {
 impl Stage {
     /// Adds two carriers: "cheap" at 0.01 per minute and "dear" at 0.05.
     pub async fn new() -> Self {
-        Self::with_places(1).await
+        Self::with_places(1, json!({})).await
     }
 
     /// A stage that runs alone.
     pub async fn alone() -> Self {
-        Self::with_places(PLACES).await
+        Self::with_places(PLACES, json!({})).await
     }
 
-    async fn with_places(places: u32) -> Self {
+    /// The same of a tenant that is there for tests.
+    pub async fn sandbox() -> Self {
+        Self::with_places(1, json!({ "sandbox": true })).await
+    }
+
+    async fn with_places(places: u32, more: Value) -> Self {
         let places = SIDE_BY_SIDE.acquire_many(places).await.expect("nobody closes it");
         let database = Database::new().await;
         let node = Node::with(&database, |settings| {
@@ -44,7 +49,11 @@ impl Stage {
             settings.fill_connections = 8;
         })
         .await;
-        let tenant = node.tenant("acme.test").await;
+        let mut new = json!({ "domain": "acme.test" });
+        new.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let made = node.makes("/v1/tenants", new).await;
+        assert_eq!(made.status, 201, "{}", made.text());
+        let tenant = made.id();
         let settings = json!({ "country": "DE", "time_zone": "Europe/Berlin" });
         assert_eq!(node.api("PATCH", &format!("/v1/tenants/{tenant}/settings"), settings).await.status, 200);
         let agent = json!({ "first_name": "Ada", "last_name": "Lovelace", "email": "ada@acme.test" });

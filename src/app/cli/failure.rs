@@ -229,7 +229,7 @@ fn exit(error: &(dyn std::error::Error + 'static)) -> Option<Exit> {
 fn exit_of_change(error: &Error) -> Exit {
     match error {
         Error::NotFound(_) => Exit::NotFound,
-        Error::InUse(_) | Error::Changed(_) => Exit::Conflict,
+        Error::InUse(_) | Error::Taken(..) | Error::Changed(_) => Exit::Conflict,
         Error::Refused(why) => Exit::of_status(why.code.kind().status()),
         Error::TooMany { .. } | Error::ChangesUnderWay { .. } | Error::Busy | Error::Sql(_) => Exit::Unavailable,
         _ => Exit::Failed,
@@ -330,9 +330,11 @@ fn of_backup(error: &BackupError) -> &'static str {
 fn of_change(error: &Error) -> &'static str {
     match error {
         Error::NotFound(_) => "not_found",
-        Error::Refused(why) | Error::Invalid { why, .. } | Error::InvalidAt { why, .. } | Error::Query { why, .. } => {
-            why.code.name()
-        }
+        Error::Refused(why)
+        | Error::Taken(why, _)
+        | Error::Invalid { why, .. }
+        | Error::InvalidAt { why, .. }
+        | Error::Query { why, .. } => why.code.name(),
         Error::InUse(_) => Code::InUse.name(),
         Error::SecondFactor => "refused",
         Error::TooMany { .. } | Error::ChangesUnderWay { .. } | Error::Busy => "too_many_requests",

@@ -75,12 +75,15 @@ pub async fn switch(settings: &Settings, json: bool, command: SwitchCommand) -> 
             SwitchCommand::EventSocket { switch, address, off } => {
                 let id = switch_id(&local, &switch).await?;
                 if off {
-                    change(&local, async |change| link::delete(change, id).await).await?;
+                    change(&local, async |change| link::delete(change, id, None).await).await?;
                     return deleted(json);
                 }
                 if let Some(address) = address {
                     let new = NewEventSocket { address, password: event_socket_password()? };
-                    return print::one(json, &change(&local, async |change| link::put(change, id, &new).await).await?);
+                    return print::one(
+                        json,
+                        &change(&local, async |change| link::put(change, id, &new, None).await).await?,
+                    );
                 }
                 let socket = link::store::get(pool, id)
                     .await?

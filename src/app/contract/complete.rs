@@ -39,6 +39,10 @@ const TAGS: &[(&str, &str)] = &[
     ("switches", "The FreeSWITCH machines, their credentials, and what they were told."),
     ("templates", "What new tenants begin with."),
     ("tenants", "The platform's customers, their settings and domains."),
+    (
+        "sandbox",
+        "Test mode: calls that are played, and mails that were not sent, of tenants that were created with `sandbox: true`.",
+    ),
     ("webhooks", "Endpoints that are told of events, signed as Standard Webhooks wants it."),
 ];
 
@@ -54,7 +58,11 @@ const REFUSALS: &[(u16, &str, &str)] = &[
     (404, "NotFound", "There is no such thing, or it belongs to another tenant."),
     (405, "MethodNotAllowed", "The path does not have this method. `Allow` says which ones it has."),
     (408, "RequestTimeout", "The body came too slowly."),
-    (409, "Conflict", "Something else is in the way. `used_by` lists what, if something uses it."),
+    (
+        409,
+        "Conflict",
+        "Something else is in the way. `used_by` lists what, if something uses it or has the name already.",
+    ),
     (412, "PreconditionFailed", "It was changed since the version in `If-Match`."),
     (413, "ContentTooLarge", "The body is larger than this operation takes. `params` says how much that is."),
     (415, "UnsupportedMediaType", "The body has another type than the operation takes."),
@@ -67,6 +75,7 @@ const REFUSALS: &[(u16, &str, &str)] = &[
 /// Changes of which no node has anything to learn.
 const QUIET: &[&str] = &[
     "make_call",
+    "play_call",
     "supervise_call",
     "set_agent_status",
     "set_agent_wrap_up",
@@ -91,12 +100,6 @@ const NO_CHANGES: &[&str] = &[
 
 /// Changes of things that have no version of their own, so that `If-Match` has nothing to compare.
 const NO_VERSION: &[&str] = &[
-    "put_template",
-    "delete_template",
-    "put_configuration",
-    "delete_configuration",
-    "put_event_socket",
-    "delete_event_socket",
     "replace_rates",
     "update_agents",
     "update_extensions",
@@ -108,6 +111,9 @@ const NO_VERSION: &[&str] = &[
     "set_agent_status",
     "set_agent_wrap_up",
 ];
+
+/// What these create never changes, and so has a place but no version.
+const LASTING: &[&str] = &["reserve_number", "play_call"];
 
 /// Other methods than PATCH, PUT and DELETE that compare the version.
 const WITH_VERSION: &[&str] = &[
@@ -163,7 +169,12 @@ fn refusals() -> Map<String, Value> {
         match status {
             401 => headers["WWW-Authenticate"] = header("WWW-Authenticate"),
             405 => headers["Allow"] = header("Allow"),
-            429 | 503 => headers["Retry-After"] = header("Retry-After"),
+            429 => {
+                for name in ["Retry-After", "RateLimit", "RateLimit-Policy"] {
+                    headers[name] = header(name);
+                }
+            }
+            503 => headers["Retry-After"] = header("Retry-After"),
             _ => {}
         }
         let response = json!({ "description": description, "headers": headers, "content": problem() });
@@ -191,6 +202,15 @@ fn headers() -> Value {
         "ETag": text("The version, for `If-Match`.", "\"v7\""),
         "Idempotency-Replayed": text("`true` if this is the answer that was given to the same key before.", "true"),
         "Location": text("Where it can be read.", "/v1/switches/01a2186b-5832-754c-abac-f8f5c6afcbb3"),
+        "RateLimit": text(
+            "What is left of each limit that the request met: `r` more, and in `t` seconds there are more again. Also on answers that are no \
+             refusals.",
+            "\"sign-ins\";r=4, \"calls\";r=0;t=1",
+        ),
+        "RateLimit-Policy": text(
+            "What these limits allow: `q` in `w` seconds; without `w`, at once.",
+            "\"sign-ins\";q=5;w=86400, \"calls\";q=10;w=1",
+        ),
         "Retry-After": { "description": "Seconds to wait.", "schema": { "type": "integer" }, "example": 2 },
         "WWW-Authenticate": text("How to authenticate.", "Bearer"),
         "X-Request-Id": text("Identifies the request in the log.", "01a2186b-5832-754c-abac-f8f5c6afcbb3"),
@@ -351,7 +371,11 @@ fn name_versions(described: &mut Value) {
     };
     for (_, methods) in object(described, "paths") {
         for (_, operation) in methods.as_object_mut().into_iter().flatten() {
+            let is_placed = LASTING.contains(&operation["operationId"].as_str().unwrap_or_default());
             for (status, response) in object(operation, "responses") {
+                if is_placed && status == "201" {
+                    response["headers"]["Location"] = header("Location");
+                }
                 let is_sound = response.pointer("/content/audio~1wav").is_some();
                 if is_sound {
                     response["headers"]["ETag"] = header("ETag");

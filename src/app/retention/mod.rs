@@ -47,6 +47,7 @@ const PASSING: [(Passing, i64); 13] = [
     // Ten times as long as they are tried.
     (Passing::WebhookEvents, 30),
     (Passing::CallJobs, 7),
+    (Passing::PlayedCalls, 7),
 ];
 
 /// Runs forever. What fails is tried again the next time.

@@ -200,6 +200,12 @@ pub async fn delete_expired(db: &PgPool, what: Passing, before: DateTime<Utc>) -
             before,
             BATCH
         ),
+        Passing::PlayedCalls => sqlx::query!(
+            "delete from sandbox_calls where (tenant_id, id) in (
+                select tenant_id, id from sandbox_calls where ends_at < $1 limit $2 for update skip locked)",
+            before,
+            BATCH
+        ),
         Passing::UnreadRecords => sqlx::query!(
             "delete from cdr_inbox where leg in (
                 select leg from cdr_inbox where noted_at is null and received_at < $1 limit $2 for update skip locked)",
@@ -229,6 +235,8 @@ pub enum Passing {
     WebhookEvents,
     /// The calls themselves stay.
     CallJobs,
+    /// Of sandboxes, likewise.
+    PlayedCalls,
     UnreadRecords,
 }
 

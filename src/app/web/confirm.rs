@@ -56,7 +56,7 @@ impl Confirm<'_> {
     pub fn again(mut self, error: Error) -> Page {
         match error {
             Error::Changed(_) => self.changed = true,
-            Error::Refused(why) => self.error = Some(why),
+            Error::Refused(why) | Error::Taken(why, _) => self.error = Some(why),
             Error::InUse(users) => self.error = Some(used::why(&users)),
             error => return Err(error.into()),
         }

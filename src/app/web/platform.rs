@@ -124,6 +124,7 @@ fn read_tenancy(form: &mut Form) -> Option<NewTenancy> {
         template: given(form.value("template")),
         region: given(form.value("region")),
         cluster_id: None,
+        sandbox: (form.value("sandbox") == "on").then_some(true),
         owner: Some(NewOwner { first_name: first_name?, last_name: last_name?, email: email?, language: None }),
         settings: None,
     })

@@ -78,6 +78,8 @@ const PAGES: &[(&str, &str, &str)] = &[
 const LIVE: &str = "the pages' stream of events begins with it";
 const SWITCHES: &str = "comes with the pages of switches";
 const CALLS: &str = "comes with the pages of calls";
+const SANDBOX: &str =
+    "for tests by scripts: played calls are on the pages of calls, and whoever writes a test reads its mails";
 const BY_ONE: &str = "a list changes what was selected one by one, with the version that was seen of each";
 
 /// Operations without a page, and why. Those by the key that people know a thing by (`/by-…`) are for scripts: people open it.
@@ -97,6 +99,11 @@ const APART: &[(&str, &str, &str)] = &[
     ("POST", "/v1/tenants/{}/extensions/bulk-delete", BY_ONE),
     ("PATCH", "/v1/tenants/{}/groups/bulk", BY_ONE),
     ("POST", "/v1/tenants/{}/groups/bulk-delete", BY_ONE),
+    ("POST", "/v1/sandbox/calls", SANDBOX),
+    ("GET", "/v1/sandbox/calls", SANDBOX),
+    ("GET", "/v1/sandbox/calls/{}", SANDBOX),
+    ("GET", "/v1/sandbox/mails", SANDBOX),
+    ("GET", "/v1/sandbox/mails/{}", SANDBOX),
     ("GET", "/v1/routes/preview", "comes with the comparison of carriers' prices"),
     ("GET", "/v1/contacts/lookup", "for telephones and scripts; people search"),
     ("POST", "/v1/contacts/import", "comes with the import of other files"),

@@ -25,6 +25,7 @@ use crate::{
         paging::{Page, PageQuery},
         put::Put,
         sorting::{CREATED, SortQuery},
+        used::UsedKind,
         user::UserStatus,
         which::Which,
     },
@@ -60,7 +61,11 @@ pub async fn create_agent(
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.tenant_or(query.tenant_id)?;
     let With { of: new, labels }: With<NewAgent> = input::parse(&body)?;
-    let work = async |change: &mut _| {
+    let work = async |change: &mut Change| {
+        if let Some(known) = store::by_email(change.db(), tenant, new.email.as_str()).await? {
+            let why = Code::EmailTaken.with("email", &new.email);
+            return Err(Error::taken(why, UsedKind::Agent, known.user.id, known.user.email).into());
+        }
         let made = create(change, maker(&api, &actor), tenant, new).await?;
         let made = labels::made(change, made, labels).await?;
         let location = actor.place(tenant, &format!("/v1/admin/agents/{}", made.user.id));
@@ -184,7 +189,7 @@ pub async fn update_agent(
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.tenant_or(query.tenant_id)?;
-    let With { of: patch, labels }: With<AgentPatch> = input::parse(&body)?;
+    let With { of: patch, labels } = input::patch::<With<AgentPatch>, Agent>(&body)?;
     let work = async |change: &mut _| {
         let agent = update(change, maker(&api, &actor), tenant, *path, patch, request.if_match).await?;
         let agent = labels::changed(change, agent, labels).await?;

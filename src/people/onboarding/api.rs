@@ -21,7 +21,9 @@ use crate::{
         paging::{Page, PageQuery, Window},
         put::Put,
         settings::{self, Settings, Template},
+        used::UsedKind,
     },
+    node::changes::Change,
     telephony::pools,
     tenancy::{
         Api,
@@ -46,7 +48,11 @@ pub async fn create_tenant(
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     let With { of: new, labels }: With<NewTenancy> = input::parse(&body)?;
-    let work = async |change: &mut _| {
+    let work = async |change: &mut Change| {
+        if let Some(known) = tenants::store::by_domain(change.db(), &new.domain).await? {
+            let why = Code::DomainTaken.with("domain", &new.domain);
+            return Err(Error::taken(why, UsedKind::Tenant, known.id, known.domain).into());
+        }
         let made = super::create(&api.auth.public_url, change, new, None).await?;
         let made = labels::made(change, made, labels).await?;
         Outcome::created(&made, made.tenant.version, format!("/v1/tenants/{}", made.tenant.id))
@@ -100,7 +106,7 @@ pub async fn create_template(
 ) -> Result<HttpResponse, Problem> {
     let new = template(&body)?;
     let work = async |change: &mut _| {
-        let made = templates::put(change, new, true).await?;
+        let made = templates::put(change, new, true, None).await?;
         Outcome::created(&made, i64::from(made.version), format!("/v1/templates/{}", made.name.as_str()))
     };
     request.run(&api, &actor, &body, work).await
@@ -186,7 +192,7 @@ pub async fn put_template(
         return Err(Error::query("name", Code::NotThePathsName).into());
     }
     let work = async |change: &mut _| {
-        let kept = templates::put(change, new, false).await?;
+        let kept = templates::put(change, new, false, request.if_match).await?;
         Outcome::changed(&kept, i64::from(kept.version))
     };
     request.run(&api, &actor, &body, work).await
@@ -202,7 +208,7 @@ pub async fn delete_template(
     path: Path<String>,
 ) -> Result<HttpResponse, Problem> {
     let work = async |change: &mut _| {
-        templates::delete(change, &path).await?;
+        templates::delete(change, &path, request.if_match).await?;
         Ok(Outcome::deleted())
     };
     request.run(&api, &actor, b"", work).await

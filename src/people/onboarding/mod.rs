@@ -67,6 +67,9 @@ pub struct NewTenancy {
     pub region: Option<String>,
     /// Places it on this cluster, also if the cluster has no active switch yet.
     pub cluster_id: Option<Uuid>,
+    /// For tests: nothing is dialled or mailed outside, **not even a call to an emergency number**, and calls may be played
+    /// (`POST /v1/sandbox/calls`). It never changes.
+    pub sandbox: Option<bool>,
     /// Gets a mail with a link to choose a password.
     pub owner: Option<NewOwner>,
     /// A merge patch over the template's settings.
@@ -78,7 +81,17 @@ impl NewTenancy {
     /// From the default template, without an owner.
     #[must_use]
     pub fn plain(name: Option<DisplayName>, domain: Domain) -> Self {
-        Self { name, domain, reuse: false, template: None, region: None, cluster_id: None, owner: None, settings: None }
+        Self {
+            name,
+            domain,
+            reuse: false,
+            template: None,
+            region: None,
+            cluster_id: None,
+            sandbox: None,
+            owner: None,
+            settings: None,
+        }
     }
 }
 
@@ -165,8 +178,9 @@ pub async fn create(
         template_version: template.version,
         settings: serde_json::to_value(&settings).unwrap_or_default(),
     };
-    let tenant =
-        tenants::create(change, NewTenant { name: new.name, domain: new.domain, reuse: new.reuse }, &from).await?;
+    let sandbox = new.sandbox.unwrap_or_default();
+    let row = NewTenant { name: new.name, domain: new.domain, reuse: new.reuse, sandbox };
+    let tenant = tenants::create(change, row, &from).await?;
     let ordinal = tenants::store::ordinal(change.db(), tenant.id).await?;
     let (first_number, last_number) = pools::default_range(ordinal, pool_size(&from.settings));
     let pool = pools::create(change, tenant.id, pools::NewPool { first_number, last_number }).await?;

@@ -31,7 +31,7 @@ pub async fn put(
     if tenant.domain != new.domain {
         return Err(Code::FormerDomain.with("domain", &tenant.domain).into());
     }
-    let NewTenancy { name, domain: _, reuse: _, template, region, cluster_id, owner, settings } = new;
+    let NewTenancy { name, domain: _, reuse: _, template, region, cluster_id, sandbox, owner, settings } = new;
     change.hold(tenant.id).await?;
     if template.is_some() && template != tenant.template {
         return Err(Error::invalid("template", Code::CantChange));
@@ -48,7 +48,7 @@ pub async fn put(
             return Err(Error::invalid("owner", Code::CantChange));
         }
     }
-    let patch = TenantPatch { name, cluster_id, ..TenantPatch::default() };
+    let patch = TenantPatch { name, cluster_id, sandbox, ..TenantPatch::default() };
     let tenant = tenants::update(change, tenant.id, patch, if_match).await?;
     if let Some(settings) = settings {
         change_settings(change, tenant.id, &settings, None).await?;

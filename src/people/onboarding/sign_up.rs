@@ -165,6 +165,7 @@ async fn begin(auth: &Auth, change: &mut Change, kept: SignUp) -> Result<()> {
         template: None,
         region: kept.region,
         cluster_id: None,
+        sandbox: None,
         owner: Some(NewOwner {
             first_name: name(&kept.first_name)?,
             last_name: name(&kept.last_name)?,

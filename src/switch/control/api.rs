@@ -23,6 +23,7 @@ use crate::{
     http::{
         change::{ChangeRequest, Outcome},
         input,
+        left::{self, Left},
         problem::Problem,
     },
     model::{
@@ -194,7 +195,10 @@ pub(super) async fn prepare(
 ) -> Result<Prepared, Error> {
     let domain = found::domain(live, tenant)?;
     let ready = jobs::ready(live, tenant, &domain, switches, phones.into_iter())?;
-    if store::placed_by(db, tenant).await? >= jobs::OF_TENANT || !control.count(ready.watched.switch) {
+    let placed = store::placed_by(db, tenant).await?;
+    let left = jobs::OF_TENANT - placed - 1;
+    left::note(Left { policy: "calls", quota: jobs::OF_TENANT, window: Some(1), left, reset: Some(1) });
+    if placed >= jobs::OF_TENANT || !control.count(ready.watched.switch) {
         return Err(Code::TooManyCallsPlaced.into());
     }
     let now = Utc::now();

@@ -224,6 +224,11 @@ fn extension(
 async fn emergency(db: &mut PgConnection, tenant: Uuid, number: &str) -> Result<Vec<routing::Action>, ExportError> {
     let (_, carriers) = call_store::carriers(&mut *db).await?;
     let known = std::sync::Arc::new(carriers.into_iter().map(|carrier| (carrier.id, carrier)).collect());
+    let sandbox = crate::tenancy::tenants::store::get(&mut *db, tenant).await?.is_some_and(|tenant| tenant.sandbox);
+    if sandbox {
+        let refused = routing::Refusal::Sandbox.cause().to_owned();
+        return Ok(vec![routing::Action { application: "hangup", data: refused }]);
+    }
     let ids = routing::carried::for_emergencies(&known, tenant);
     let carried = routing::carried::Carried {
         dialled: routing::carried::Dialling::Emergency(number),

@@ -172,6 +172,7 @@ mod tests {
             domain: Domain::parse("a.test").ok(),
             cluster: Uuid::nil(),
             former: Former::default(),
+            sandbox: false,
         }]);
         generations.scope(scope).unwrap()
     }

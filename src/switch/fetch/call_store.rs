@@ -103,7 +103,7 @@ pub async fn dialled(
 ) -> sqlx::Result<Option<DialledRow>> {
     let row = sqlx::query!(
         r#"
-        select g.generation, t.domain as "domain: Domain", t.cluster_id, t.former_domains, t.former_clusters,
+        select g.generation, t.domain as "domain: Domain", t.cluster_id, t.former_domains, t.former_clusters, t.sandbox,
                t.status = 'active' as "tenant_active!",
                case when g.generation <> $3 then tenant_plan(t.id)::text end as plan,
                e.id as "extension_id?", e.number as "number?: ExtensionNumber", e.alias as "alias?: ExtensionNumber",
@@ -196,7 +196,7 @@ pub async fn number(db: impl PgExecutor<'_>, number: &E164) -> sqlx::Result<Numb
         r#"
         select p.generation as platform, g.generation as "generation?", t.id as "tenant_id?",
                t.domain as "domain?: Domain", t.cluster_id as "cluster_id?", t.former_domains as "former_domains?",
-               t.former_clusters as "former_clusters?", t.status = 'active' as tenant_active,
+               t.former_clusters as "former_clusters?", t.sandbox as "sandbox?", t.status = 'active' as tenant_active,
                case when t.id is not null then tenant_plan(t.id)::text end as plan,
                e.id as "extension_id?", e.number as "number?: ExtensionNumber", e.alias as "alias?: ExtensionNumber",
                e.sip_username as "sip_username?: SipUsername", e.status = 'active' as active,
@@ -236,7 +236,8 @@ pub async fn number(db: impl PgExecutor<'_>, number: &E164) -> sqlx::Result<Numb
     let owner = match (row.tenant_id, row.generation, row.domain, row.cluster_id, row.plan) {
         (Some(id), Some(generation), Some(domain), Some(cluster), Some(plan)) => {
             let former = Former::read(&row.former_domains.unwrap_or_default(), row.former_clusters.unwrap_or_default());
-            let tenant = TenantRow { id, generation, domain, cluster, former, active: row.tenant_active == Some(true) };
+            let (active, sandbox) = (row.tenant_active == Some(true), row.sandbox == Some(true));
+            let tenant = TenantRow { id, generation, domain, cluster, former, active, sandbox };
             Some((tenant, plan, found))
         }
         _ => None,
@@ -299,7 +300,7 @@ pub struct LeavingRow {
 pub async fn leaving(db: impl PgExecutor<'_>, ask: &Leaving) -> sqlx::Result<Option<LeavingRow>> {
     let row = sqlx::query!(
         r#"
-        select g.generation, t.domain as "domain: Domain", t.cluster_id, t.former_domains, t.former_clusters,
+        select g.generation, t.domain as "domain: Domain", t.cluster_id, t.former_domains, t.former_clusters, t.sandbox,
                t.status = 'active' as "tenant_active!",
                case when g.generation <> $6 then tenant_plan(t.id)::text end as plan,
                cg.generation as carriers_generation,
@@ -343,7 +344,8 @@ pub async fn leaving(db: impl PgExecutor<'_>, ask: &Leaving) -> sqlx::Result<Opt
                              where s.carrier_id = c.id and w.cluster_id = t.cluster_id
                                and s.seen_at > now() - interval '1 minute') gw on true
                      where c.status = 'active' and (c.tenant_id is null or c.tenant_id = t.id)), '[]') as "offers!: Json<Vec<Offer>>",
-               ot.cluster_id as "on_net?",
+               -- A sandbox calls no number of others.
+               case when not t.sandbox or ot.id = t.id then ot.cluster_id end as "on_net?",
                (select k.sip_domains[1] from clusters k where k.id = ot.cluster_id) as "on_net_domain?: Domain",
                exists (select 1 from names x where x.tenant_id = t.id and x.name = $3) as "is_name!",
                exists (select 1 from event_sockets s where s.switch_id = $8 and s.error is null

@@ -79,7 +79,7 @@ pub async fn destination(
 ) -> sqlx::Result<Option<(TenantRow, Option<ConfigRow>)>> {
     let row = sqlx::query!(
         r#"
-        select g.generation, t.domain as "domain: Domain", t.cluster_id, t.former_domains, t.former_clusters,
+        select g.generation, t.domain as "domain: Domain", t.cluster_id, t.former_domains, t.former_clusters, t.sandbox,
                t.status = 'active' as "tenant_active!",
                d.config as "config?", d.pin as "pin?",
                coalesce((t.settings #>> '{features,call_recording}')::boolean, false) as "may_record!",
@@ -209,7 +209,8 @@ pub async fn carriers(db: impl PgExecutor<'_>, whose: Whose) -> sqlx::Result<Vec
         select c.id, c.config as "config: Json<CarrierConfig>", c.password, c.updated_at
           from carriers c
           left join tenants t on t.id = c.tenant_id
-         where c.status = 'active' and (c.tenant_id is null or (($1::uuid is null or t.cluster_id = $1) and ($2::uuid is null or c.tenant_id = $2)))
+         where c.status = 'active' and not coalesce(t.sandbox, false)
+           and (c.tenant_id is null or (($1::uuid is null or t.cluster_id = $1) and ($2::uuid is null or c.tenant_id = $2)))
          order by c.id
         "#,
         cluster,

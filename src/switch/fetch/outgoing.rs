@@ -189,6 +189,7 @@ impl Fetch {
             return actions(slot, "on_net", run, &before);
         }
         let decision = outbound::decide(plan, slot.scope, callee, caller, &row.offers, carriers, &mut Trace::off());
+        let decision = if slot.sandbox { decision.in_sandbox() } else { decision };
         // Without its UUID a call can't be recognised, so each fetch counts as a call.
         let call = placed.call.unwrap_or_else(Uuid::now_v7);
         let (extension, user) = (caller.map(|caller| caller.extension), caller.and_then(|caller| caller.user));
@@ -266,7 +267,8 @@ impl Fetch {
         };
         let usual = super::plans::usual(slot);
         let Some(plan) = known.as_ref().map(|known| &*known.plan).or(usual.as_ref()) else { return Reply::Unavailable };
-        let ids = carried::for_emergencies(&carriers, slot.scope);
+        // Nothing of a sandbox is dialled outside.
+        let ids = if slot.sandbox { Vec::new() } else { carried::for_emergencies(&carriers, slot.scope) };
         let caller_id = outbound::emergency_caller_id(plan, caller.as_ref(), placed.own_number.as_ref());
         self.note_emergency(slot.scope, placed, number, caller.as_ref(), plan, caller_id.as_ref(), &ids);
         let carried = Carried {
@@ -286,6 +288,11 @@ impl Fetch {
         let mut run = vec![Action { application: "unset", data: channel::EXTENSION.to_owned() }];
         run.extend(carried.actions());
         run = placed.sent(run, &plan.domain);
+        if slot.sandbox {
+            let Some(home) = slot.home.clone() else { return Reply::Unavailable };
+            let refused = Route::Refused(Refusal::Sandbox);
+            return document(slot, &Tenant::of(plan, home, true), plan, &refused, placed, &[]);
+        }
         if ids.is_empty() {
             tracing::error!(tenant = %slot.scope, "an emergency call found no carrier");
             run = vec![Action { application: "hangup", data: Refusal::NoCarrier.cause().to_owned() }];

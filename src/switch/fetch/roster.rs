@@ -90,6 +90,7 @@ mod tests {
             domain: Domain::parse("a.test").ok(),
             cluster: Uuid::nil(),
             former: Former::default(),
+            sandbox: false,
         };
         generations.merge([heard(3)]);
         let rosters = Rosters::default();

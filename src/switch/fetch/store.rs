@@ -20,6 +20,7 @@ pub struct TenantRow {
     pub cluster: Uuid,
     pub former: Former,
     pub active: bool,
+    pub sandbox: bool,
 }
 
 impl TenantRow {
@@ -31,11 +32,12 @@ impl TenantRow {
             domain: Some(self.domain.clone()),
             cluster: self.cluster,
             former: self.former.clone(),
+            sandbox: self.sandbox,
         }
     }
 }
 
-/// Builds the tenant from a row with the columns `generation`, `domain`, `cluster_id`, `former_domains`, `former_clusters` and
+/// Builds the tenant from a row with the columns `generation`, `domain`, `cluster_id`, `former_domains`, `former_clusters`, `sandbox` and
 /// `tenant_active`.
 macro_rules! tenant_of {
     ($id:expr, $row:expr) => {
@@ -46,6 +48,7 @@ macro_rules! tenant_of {
             cluster: $row.cluster_id,
             former: $crate::node::generations::Former::read(&$row.former_domains, $row.former_clusters.clone()),
             active: $row.tenant_active,
+            sandbox: $row.sandbox,
         }
     };
 }
@@ -120,7 +123,7 @@ pub async fn extensions(
     let rows = sqlx::query!(
         r#"
         select asked.place as "place!", g.scope as tenant_id, g.generation, t.domain as "domain: Domain", t.cluster_id,
-               t.former_domains, t.former_clusters, t.status = 'active' as "tenant_active!",
+               t.former_domains, t.former_clusters, t.sandbox, t.status = 'active' as "tenant_active!",
                e.id as "id?", e.number as "number?: ExtensionNumber", e.alias as "alias?: ExtensionNumber",
                e.sip_username as "sip_username?: SipUsername", e.sip_secret as "sip_secret?",
                e.display_name as "display_name?: DisplayName", e.caller_id_name as "caller_id_name?: CallerName",
@@ -199,7 +202,7 @@ pub async fn mailbox(
 ) -> sqlx::Result<Option<(TenantRow, Option<MailboxRow>)>> {
     let row = sqlx::query!(
         r#"
-        select g.generation, t.domain as "domain: Domain", t.cluster_id, t.former_domains, t.former_clusters,
+        select g.generation, t.domain as "domain: Domain", t.cluster_id, t.former_domains, t.former_clusters, t.sandbox,
                t.status = 'active' as "tenant_active!",
                d.id as "id?", d.number as "number?: ExtensionNumber", d.pin as "pin?", d.config->>'email' as "email?: Email"
           from generation g
@@ -228,7 +231,7 @@ pub async fn group(
 ) -> sqlx::Result<Option<(TenantRow, Option<Vec<MemberRow>>)>> {
     let rows = sqlx::query!(
         r#"
-        select g.generation, t.domain as "domain: Domain", t.cluster_id, t.former_domains, t.former_clusters,
+        select g.generation, t.domain as "domain: Domain", t.cluster_id, t.former_domains, t.former_clusters, t.sandbox,
                t.status = 'active' as "tenant_active!", r.id as "group_id?",
                m.number as "number?: ExtensionNumber", m.sip_username as "sip_username?: SipUsername",
                m.display_name as "display_name?: DisplayName"
@@ -267,7 +270,7 @@ pub async fn everyone(
 ) -> sqlx::Result<Option<(TenantRow, Vec<ExtensionRow>)>> {
     let rows = sqlx::query!(
         r#"
-        select g.generation, t.domain as "domain: Domain", t.cluster_id, t.former_domains, t.former_clusters,
+        select g.generation, t.domain as "domain: Domain", t.cluster_id, t.former_domains, t.former_clusters, t.sandbox,
                t.status = 'active' as "tenant_active!",
                e.id as "id?", e.number as "number?: ExtensionNumber", e.sip_username as "sip_username?: SipUsername",
                e.display_name as "display_name?: DisplayName",

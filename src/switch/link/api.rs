@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{Cleanup, EventSocket, GatewayState, NewEventSocket, Push, store};
 use crate::{
     http::{
-        change::{ChangeRequest, Outcome},
+        change::{self, ChangeRequest, Outcome},
         input,
         problem::Problem,
     },
@@ -29,16 +29,20 @@ pub async fn put_event_socket(
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     let new: NewEventSocket = input::parse(&body)?;
-    let work = async |change: &mut _| Outcome::said(&super::put(change, *path, &new).await?);
+    let work = async |change: &mut _| {
+        let socket = super::put(change, *path, &new, request.if_match).await?;
+        Outcome::changed(&socket, socket.version)
+    };
     request.run(&api, &actor, &body, work).await
 }
 
 /// Show a switch's event socket, and whether it answers
 #[utoipa::path(tag = "switches", responses((status = 200, body = EventSocket), (status = 404, body = Problem)))]
 #[get("/v1/switches/{id}/event-socket")]
-pub async fn show_event_socket(api: Data<Api>, actor: Actor, path: Path<Uuid>) -> Result<Json<EventSocket>, Problem> {
+pub async fn show_event_socket(api: Data<Api>, actor: Actor, path: Path<Uuid>) -> Result<HttpResponse, Problem> {
     let socket = store::get(&mut *api.read(&actor).await?, *path).await?;
-    socket.map(Json).ok_or_else(|| Problem::not_found("event socket"))
+    let socket = socket.ok_or_else(|| Problem::not_found("event socket"))?;
+    Ok(change::shown(&socket, socket.version))
 }
 
 /// Forget a switch's event socket
@@ -51,7 +55,7 @@ pub async fn delete_event_socket(
     path: Path<Uuid>,
 ) -> Result<HttpResponse, Problem> {
     let work = async |change: &mut _| {
-        super::delete(change, *path).await?;
+        super::delete(change, *path, request.if_match).await?;
         Ok(Outcome::deleted())
     };
     request.run(&api, &actor, b"", work).await

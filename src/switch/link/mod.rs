@@ -34,7 +34,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
-    model::error::{Error, Result},
+    model::error::{Error, NOT_THERE, Result, same_version},
     node::changes::{Audit, Change},
     tenancy::switches,
     text::{EventSocketPassword, Host, keyring::Place},
@@ -66,6 +66,8 @@ pub struct EventSocket {
     pub linked_since: Option<DateTime<Utc>>,
     /// Since when nothing is known of what goes on at the switch. `null` while a node listens.
     pub unknown_since: Option<DateTime<Utc>>,
+    /// Counts changes of address and password, not what is heard.
+    pub version: i64,
 }
 
 /// A gateway, the address list or a queue, and whether a switch was given it.
@@ -112,9 +114,24 @@ pub fn place(switch: Uuid) -> Place {
 }
 
 /// Sets a switch's event socket. It is visited within seconds.
-pub async fn put(change: &mut Change, switch: Uuid, new: &NewEventSocket) -> Result<EventSocket> {
+///
+/// The same address and password again change nothing.
+pub async fn put(
+    change: &mut Change,
+    switch: Uuid,
+    new: &NewEventSocket,
+    if_match: Option<i64>,
+) -> Result<EventSocket> {
     switches::store::lock(change.db(), switch).await?.ok_or(Error::NotFound("switch"))?;
     let before = store::get(change.db(), switch).await?;
+    same_version(if_match, before.as_ref().map_or(NOT_THERE, |before| before.version))?;
+    if let Some(before) = &before {
+        let kept = store::password(change.db(), switch).await?;
+        let kept = kept.and_then(|kept| change.keyring().open_sealed(place(switch), &kept).ok());
+        if before.address == new.address.as_str() && kept.is_some_and(|kept| *kept == *new.password.reveal()) {
+            return Ok(before.clone());
+        }
+    }
     let sealed = change.keyring().seal(place(switch), new.password.reveal());
     store::put(change.db(), switch, new.address.as_str(), &sealed).await?;
     let after = store::get(change.db(), switch).await?.ok_or(Error::NotFound("event socket"))?;
@@ -123,8 +140,10 @@ pub async fn put(change: &mut Change, switch: Uuid, new: &NewEventSocket) -> Res
 }
 
 /// Deletes a switch's event socket, and what the switch said over it.
-pub async fn delete(change: &mut Change, switch: Uuid) -> Result<()> {
+pub async fn delete(change: &mut Change, switch: Uuid, if_match: Option<i64>) -> Result<()> {
+    switches::store::lock(change.db(), switch).await?;
     let before = store::get(change.db(), switch).await?.ok_or(Error::NotFound("event socket"))?;
+    same_version(if_match, before.version)?;
     store::delete(change.db(), switch).await?;
     audit(change, switch, "delete", Some(&before), None).await
 }

@@ -10,7 +10,7 @@ use crate::text::{Domain, SipUsername};
 pub async fn get(db: impl PgExecutor<'_>, switch: Uuid) -> sqlx::Result<Option<EventSocket>> {
     sqlx::query_as!(
         EventSocket,
-        "select address, asked_at, answered_at, error, booted_at, pending,
+        "select address, version, asked_at, answered_at, error, booted_at, pending,
                 case when held_until > now() then linked_since end as linked_since,
                 case when held_until > now() and linked_since is not null then null else coalesce(unknown_since, held_until) end as unknown_since
            from event_sockets where switch_id = $1",
@@ -20,6 +20,11 @@ pub async fn get(db: impl PgExecutor<'_>, switch: Uuid) -> sqlx::Result<Option<E
     .await
 }
 
+/// The password, sealed.
+pub async fn password(db: impl PgExecutor<'_>, switch: Uuid) -> sqlx::Result<Option<Vec<u8>>> {
+    sqlx::query_scalar!("select password from event_sockets where switch_id = $1", switch).fetch_optional(db).await
+}
+
 /// Sets address and password, and forgets what was heard before: it may have come from another switch.
 pub async fn put(db: &mut PgConnection, switch: Uuid, address: &str, password: &[u8]) -> sqlx::Result<()> {
     sqlx::query!("delete from gateway_states where switch_id = $1", switch).execute(&mut *db).await?;
@@ -27,7 +32,7 @@ pub async fn put(db: &mut PgConnection, switch: Uuid, address: &str, password: &
     sqlx::query!(
         "insert into event_sockets (switch_id, address, password) values ($1, $2, $3)
          on conflict (switch_id) do update
-            set address = excluded.address, password = excluded.password, asked_at = null, answered_at = null, error = null,
+            set address = excluded.address, password = excluded.password, version = event_sockets.version + 1, asked_at = null, answered_at = null, error = null,
                 booted_at = null, pending = 0, linked_since = null, unknown_since = null, looked = null",
         switch,
         address,

@@ -14,7 +14,10 @@ use sqlx::PgPool;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use crate::tenancy::auth::standing::{self, Credential};
+use crate::{
+    http::left::{self, Left},
+    tenancy::auth::standing::{self, Credential},
+};
 
 /// How many streams a person may have, a key, and all together: less than a node's connections, so that pages and the API are answered
 /// (`app/limits.rs`).
@@ -68,7 +71,11 @@ impl Streams {
             Credential::Key { .. } | Credential::Operator => MOST_OF_KEY,
         };
         let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
-        if all.len() >= MOST || all.values().filter(|stream| stream.who == who).count() >= most {
+        let own = all.values().filter(|stream| stream.who == who).count();
+        let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+        let left = count(most) - count(own) - 1;
+        left::note(Left { policy: "streams", quota: count(most), window: None, left, reset: None });
+        if all.len() >= MOST || own >= most {
             return None;
         }
         all.insert(id, Stream { who, credential, is_over: sender });

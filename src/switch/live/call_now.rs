@@ -111,6 +111,7 @@ impl CallNow {
             queue: queue_id.and_then(|id| names.of_place(id)).map(ToOwned::to_owned),
             carrier_id: self.legs.iter().find_map(|leg| leg.about.carrier),
             legs: self.legs.iter().zip(&self.owners).map(leg).collect(),
+            simulated: self.legs.iter().any(|leg| leg.about.is_simulated),
             at,
         }
     }

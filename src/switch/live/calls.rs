@@ -79,6 +79,7 @@ impl About {
         first(&mut self.callee, said.callee);
         first(&mut self.places, said.places);
         self.is_withheld |= said.is_withheld;
+        self.is_simulated |= said.is_simulated;
         self.tenant = said.tenant.or(self.tenant);
         self.context = said.context.or_else(|| self.context.take());
         self.agent = said.agent.or_else(|| self.agent.take());

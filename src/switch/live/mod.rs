@@ -86,6 +86,10 @@ pub struct Live {
     /// What fetches need of registrations.
     phones: Arc<AllPhones>,
     switches: RwLock<BTreeMap<Uuid, Arc<Watched>>>,
+    /// Where calls of sandboxes are played, by cluster. They are no switches: nothing is ever sent there.
+    players: RwLock<BTreeMap<Uuid, Arc<Watched>>>,
+    /// Wakes whoever plays calls.
+    pub plays: tokio::sync::Notify,
 }
 
 /// A switch that this node listens to.
@@ -164,6 +168,8 @@ impl Live {
             generations,
             phones,
             switches: RwLock::default(),
+            players: RwLock::default(),
+            plays: tokio::sync::Notify::new(),
         };
         (live, noted)
     }
@@ -172,6 +178,36 @@ impl Live {
     #[must_use]
     pub fn switches(&self) -> Vec<Arc<Watched>> {
         self.switches.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// Where calls of sandboxes are played.
+    #[must_use]
+    pub fn players(&self) -> Vec<Arc<Watched>> {
+        self.players.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// Hears what is played for a tenant as if a switch had said it.
+    pub fn play(&self, tenant: Uuid, said: Said) {
+        let Some(slot) = self.generations.scope(tenant).filter(|slot| slot.sandbox) else { return };
+        let mut players = self.players.write().unwrap_or_else(PoisonError::into_inner);
+        let player = players.entry(slot.cluster).or_insert_with(|| {
+            let known = Known { unknown_since: None, state: State::default(), told: Told::default(), kept: None };
+            Arc::new(Watched {
+                // Every node has the same, so that an event has the same id everywhere.
+                switch: Uuid::nil(),
+                name: "sandbox".to_owned(),
+                cluster: slot.cluster,
+                address: String::new(),
+                password: Vec::new(),
+                known: Mutex::new(known),
+                gaps: AtomicU64::default(),
+                phones: Arc::default(),
+                says: broadcast::channel(1).0,
+            })
+        });
+        let player = Arc::clone(player);
+        drop(players);
+        self.heard(&player, said);
     }
 
     #[must_use]

@@ -109,6 +109,16 @@ impl Names {
         serves.map(|place| place.wrap_up).max().unwrap_or_default()
     }
 
+    /// The extensions that serve a queue, by number.
+    #[must_use]
+    pub fn serving(&self, queue: Uuid) -> Vec<&Extension> {
+        let Some(place) = self.places.get(&queue) else { return Vec::new() };
+        let serve = self.by_username.values().filter(|one| one.active && place.extensions.contains(&one.id));
+        let mut serve = serve.collect::<Vec<_>>();
+        serve.sort_by_key(|one| (one.number.len(), &one.number));
+        serve
+    }
+
     /// The people who serve a queue.
     #[must_use]
     pub fn who_serves(&self, queue: Uuid) -> BTreeSet<Uuid> {

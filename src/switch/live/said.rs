@@ -195,6 +195,8 @@ pub struct About {
     pub is_withheld: bool,
     /// The number that a phone which was called first is to call.
     pub places: Option<String>,
+    /// It is played, at no switch.
+    pub is_simulated: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -491,6 +493,7 @@ fn about(event: &impl Headers) -> About {
         is_withheld: event.header("Caller-Privacy-Hide-Number").is_some_and(|is| is == "true")
             || event.header(&format!("variable_{}", channel::WITHHOLD)).is_some_and(|is| is == "true"),
         places,
+        is_simulated: false,
     }
 }
 

@@ -67,6 +67,17 @@ impl Scope {
         all
     }
 
+    /// Where calls of sandboxes are played, as far as they may concern whoever asks.
+    fn players(&self, live: &Live) -> Vec<Arc<Watched>> {
+        let cluster = self.tenant.and_then(|tenant| live.generations().scope(tenant)).map(|slot| slot.cluster);
+        let mut all = if self.switch.is_none() { live.players() } else { Vec::new() };
+        all.retain(|watched| {
+            self.cluster.is_none_or(|cluster| cluster == watched.cluster)
+                && (self.tenant.is_none() || cluster == Some(watched.cluster))
+        });
+        all
+    }
+
     /// The switches of which nothing is known.
     #[must_use]
     pub fn unknown(&self, live: &Live) -> Vec<Unknown> {
@@ -80,7 +91,7 @@ impl Scope {
     /// Gathers something from all switches that are known.
     pub fn gather<T>(&self, live: &Live, mut take: impl FnMut(&State, &Whose, &At, &mut Vec<Of<T>>)) -> Vec<Of<T>> {
         let mut found = Vec::new();
-        for watched in self.switches(live) {
+        for watched in self.switches(live).into_iter().chain(self.players(live)) {
             let (whose, at) = (live.whose(&watched), self.at(&watched));
             let known = watched.known();
             if known.unknown_since.is_none() {

@@ -133,6 +133,8 @@ pub struct Call {
     pub carrier_id: Option<Uuid>,
     /// The parties, the caller first.
     pub legs: Vec<Leg>,
+    /// Whether it is played in a sandbox, at no switch.
+    pub simulated: bool,
     #[serde(flatten)]
     pub at: At,
 }

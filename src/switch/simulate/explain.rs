@@ -7,13 +7,14 @@ use uuid::Uuid;
 use crate::{
     model::refusal::Refusal,
     routing::{
-        self, Action, Call, Dialled, Hops, MOST_HOPS, Plan, Route, Tenant, Trace, Tried,
+        self, Action, Call, Dialled, Hops, MOST_HOPS, Plan, Route, Tenant, Then, Trace, Tried,
         callee::Callee,
         carried::{self, Carried, Carriers, Dialling, Offer},
         outbound,
     },
     switch::fetch::call_store::{self, Leaving},
-    text::SipUsername,
+    tenancy::tenants,
+    text::{E164, SipUsername},
 };
 
 /// The call to explain.
@@ -52,8 +53,63 @@ pub struct Explanation {
     pub offers: Vec<Offer>,
 }
 
+/// Where a call ends, for whoever plays it.
+#[derive(Debug, Default)]
+pub struct End {
+    /// The phones that ring, all at once or one after the other.
+    pub rings: Vec<SipUsername>,
+    /// The queue that it waits in.
+    pub queue: Option<Uuid>,
+    /// The mailbox that takes a message if nobody answers.
+    pub mailbox: Option<String>,
+    /// The number outside that is called.
+    pub outside: Option<String>,
+    /// Why it goes nowhere.
+    pub refusal: Option<Refusal>,
+}
+
+impl End {
+    fn of(route: &Route, plan: &Plan) -> Self {
+        match route {
+            Route::Ring(ring) => Self {
+                rings: vec![ring.extension.clone()],
+                mailbox: match &ring.then {
+                    Then::Voicemail(_) | Then::Ask => Some(ring.extension.to_string()),
+                    Then::MessageFor(other) => Some(other.to_string()),
+                    Then::Hangup => None,
+                },
+                ..Self::default()
+            },
+            Route::RingGroup(group) => {
+                Self { rings: group.members.iter().map(|member| member.extension.clone()).collect(), ..Self::default() }
+            }
+            Route::Pickup { extension } | Route::Intercom { extension } => {
+                Self { rings: vec![extension.clone()], ..Self::default() }
+            }
+            Route::Message { mailbox, .. } => Self { mailbox: Some(mailbox.clone()), ..Self::default() },
+            Route::Queue { id, .. } if plan.destinations.contains_key(id) => {
+                Self { queue: Some(*id), ..Self::default() }
+            }
+            Route::Refused(refusal) => Self { refusal: Some(*refusal), ..Self::default() },
+            _ => Self::default(),
+        }
+    }
+}
+
 /// Explains one call. Returns `None` if the tenant does not exist.
 pub async fn explain(db: &mut PgConnection, ask: &Question<'_>) -> sqlx::Result<Option<Explanation>> {
+    Ok(follow(db, ask, None).await?.map(|(explanation, _)| explanation))
+}
+
+/// Explains one call, and says where it ends. `arrives`: the tenant's phone number that somebody outside calls, instead of what is dialled.
+pub async fn follow(
+    db: &mut PgConnection,
+    ask: &Question<'_>,
+    arrives: Option<&E164>,
+) -> sqlx::Result<Option<(Explanation, End)>> {
+    let Some(sandbox) = tenants::store::get(&mut *db, ask.tenant).await?.map(|tenant| tenant.sandbox) else {
+        return Ok(None);
+    };
     let mut steps = Vec::new();
     let mut dialled = ask.number.to_owned();
     let mut caller = ask.caller.cloned();
@@ -64,7 +120,12 @@ pub async fn explain(db: &mut PgConnection, ask: &Question<'_>) -> sqlx::Result<
         let plan = Plan::read(plan, None).await?;
         let read = Dialled::read(&dialled, &plan);
         let name = read.needs(caller.as_ref()).map(str::to_ascii_lowercase);
-        let found = match name {
+        let arrives = arrives.filter(|_| steps.is_empty());
+        let arrived = match arrives {
+            Some(number) => Some(call_store::number(&mut *db, number).await?),
+            None => None,
+        };
+        let found = match name.filter(|_| arrives.is_none()) {
             Some(name) => call_store::dialled(&mut *db, ask.tenant, Some(&name), first.tenant.generation).await?,
             None => None,
         };
@@ -85,7 +146,14 @@ pub async fn explain(db: &mut PgConnection, ask: &Question<'_>) -> sqlx::Result<
             turn: 0,
         };
         let mut trace = Trace::on();
-        let mut route = routing::route(&tenant, &plan, &call, found.as_ref(), &mut trace).route;
+        let mut route = match arrived {
+            Some(row) => {
+                let owner = row.owner.filter(|(owner, ..)| owner.id == ask.tenant);
+                let found = owner.and_then(|(.., found)| found);
+                routing::inbound(&tenant, &plan, &call, found.as_ref(), row.record, &mut trace).route
+            }
+            None => routing::route(&tenant, &plan, &call, found.as_ref(), &mut trace).route,
+        };
         if let (Route::PickupAny { from }, Some(routing::Found::Extension(extension))) = (&mut route, &found) {
             *from = call_store::pickups(&mut *db, ask.tenant, extension.id)
                 .await?
@@ -100,30 +168,39 @@ pub async fn explain(db: &mut PgConnection, ask: &Question<'_>) -> sqlx::Result<
                 caller = next.1.or(caller);
             }
             Route::Outside(callee) => {
-                let leaving = Looking { tenant: &tenant, plan: &plan, caller: caller.as_ref(), dialled: &dialled };
+                let leaving =
+                    Looking { tenant: &tenant, plan: &plan, caller: caller.as_ref(), dialled: &dialled, sandbox };
                 let (step, refusal, offers) = leaving.outside(db, ask.tenant, callee, trace, hops).await?;
                 let result = step.route.clone();
                 steps.push(step);
                 let cause = refusal.map(|refusal| refusal.cause().to_owned());
-                return Ok(Some(Explanation { steps, result, cause, offers }));
+                let refusal = refusal.filter(|refusal| *refusal != Refusal::Sandbox);
+                let outside = refusal.is_none().then(|| callee.number.to_string());
+                let end = End { outside, refusal, ..End::default() };
+                return Ok(Some((Explanation { steps, result, cause, offers }, end)));
             }
             Route::Emergency { number } => {
-                let leaving = Looking { tenant: &tenant, plan: &plan, caller: caller.as_ref(), dialled: &dialled };
+                let leaving =
+                    Looking { tenant: &tenant, plan: &plan, caller: caller.as_ref(), dialled: &dialled, sandbox };
                 steps.push(leaving.emergency(db, ask.tenant, number, trace).await?);
                 let result = route.name().to_owned();
-                return Ok(Some(Explanation { steps, result, cause: None, offers: Vec::new() }));
+                let cause = sandbox.then(|| Refusal::Sandbox.cause().to_owned());
+                let end = End { outside: Some(number.clone()), ..End::default() };
+                return Ok(Some((Explanation { steps, result, cause, offers: Vec::new() }, end)));
             }
             _ => {
                 let cause = if let Route::Refused(refusal) = &route { Some(refusal.cause().to_owned()) } else { None };
                 let result = route.name().to_owned();
                 steps.push(step(&dialled, trace, route.name(), route.actions(&tenant, hops), &tenant));
-                return Ok(Some(Explanation { steps, result, cause, offers: Vec::new() }));
+                let end = End::of(&route, &plan);
+                return Ok(Some((Explanation { steps, result, cause, offers: Vec::new() }, end)));
             }
         }
     }
     let refusal = Refusal::Loop;
     let (result, cause) = (refusal.name().to_owned(), Some(refusal.cause().to_owned()));
-    Ok(Some(Explanation { steps, result, cause, offers: Vec::new() }))
+    let end = End { refusal: Some(refusal), ..End::default() };
+    Ok(Some((Explanation { steps, result, cause, offers: Vec::new() }, end)))
 }
 
 fn step(dialled: &str, trace: Trace, route: &str, actions: Vec<Action>, tenant: &Tenant) -> Step {
@@ -137,6 +214,7 @@ struct Looking<'a> {
     plan: &'a Plan,
     caller: Option<&'a SipUsername>,
     dialled: &'a str,
+    sandbox: bool,
 }
 
 /// All carriers, by id.
@@ -160,6 +238,10 @@ impl Looking<'_> {
 
     /// Routes an emergency call, over every carrier that takes emergency calls.
     async fn emergency(&self, db: &mut PgConnection, id: Uuid, number: &str, trace: Trace) -> sqlx::Result<Step> {
+        if self.sandbox {
+            let actions = Route::Refused(Refusal::Sandbox).actions(self.tenant, Hops::default());
+            return Ok(step(self.dialled, trace, "emergency", actions, self.tenant));
+        }
         let row = call_store::leaving(&mut *db, &self.ask(id, None)).await?;
         let (caller, read) = row.map(|row| (row.caller, row.carriers)).unwrap_or_default();
         let carriers = known(read);
@@ -219,6 +301,10 @@ impl Looking<'_> {
             held.collect::<Vec<_>>().join(", ")
         });
         let Some(shown) = today else { return Ok(refused(trace, Refusal::DailyLimit, decision.offers)) };
+        if self.sandbox {
+            trace.note("sandbox", false, || "nothing is dialled outside".into());
+            return Ok(refused(trace, Refusal::Sandbox, decision.offers));
+        }
         let ids = decision.offers.iter().map(|offer| offer.carrier).collect::<Vec<_>>();
         let carried = Carried {
             dialled: Dialling::Number(&callee.number),

@@ -99,6 +99,13 @@ impl Ask {
         }
     }
 
+    /// A call that is refused, which is recorded.
+    #[must_use]
+    pub fn refused(asker: Asker<'_>, plan: &Plan, refusal: Refusal) -> Self {
+        let decision = Decision { numbers: Vec::new(), offers: Vec::new(), refusal: Some(refusal) };
+        Self::new(asker, plan, &decision, &Carriers::default())
+    }
+
     /// On this switch. `is_watched`: it is visited, so that the call may get more money while it lasts.
     #[must_use]
     pub fn on(mut self, switch: Option<Uuid>, is_watched: bool) -> Self {

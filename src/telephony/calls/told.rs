@@ -70,6 +70,8 @@ pub struct Told {
     /// Seconds of the message that was left.
     pub message: Option<i32>,
     pub media: Option<Media>,
+    /// It was played in a sandbox, and there was no switch.
+    pub simulated: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -163,6 +165,7 @@ impl Told {
             recorded: record.get("record_ms").is_some_and(|text| text != "0"),
             message: record.get("voicemail_message_len").and_then(clock),
             media: media(record),
+            simulated: false,
         }
     }
 }

@@ -140,7 +140,7 @@ pub async fn update_carrier(
     path: Path<Uuid>,
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
-    let With { of: patch, labels }: With<CarrierPatch> = input::parse(&body)?;
+    let With { of: patch, labels } = input::patch::<With<CarrierPatch>, Carrier>(&body)?;
     let work = async |change: &mut _| {
         let carrier = update(change, path.into_inner(), patch, request.if_match).await?;
         let carrier = labels::changed(change, carrier, labels).await?;

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::model::carrier::CarrierConfig;
+use crate::model::used::UsedKind;
 use crate::{
     model::{
         error::{Error, NOT_THERE, Result, same_version},
@@ -107,6 +108,9 @@ pub async fn create(change: &mut Change, new: NewCarrier) -> Result<Carrier> {
     new.config.check(new.password.is_some())?;
     if let Some(tenant) = new.tenant_id {
         change.hold(tenant).await?;
+    }
+    if let Some(known) = store::by_name(change.db(), new.name.as_str()).await? {
+        return Err(Error::taken(Code::CarrierNameTaken, UsedKind::Carrier, known.id, known.name));
     }
     let id = Uuid::now_v7();
     let sealed = new.password.as_ref().map(|password| change.keyring().seal(place(id), password.reveal()));

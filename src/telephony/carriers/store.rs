@@ -454,7 +454,8 @@ pub async fn note_probe(db: impl PgExecutor<'_>, carrier: Uuid, reachable: bool)
 pub async fn sick(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<(Uuid, CarrierConfig)>> {
     let rows = sqlx::query!(
         r#"select c.id, c.config as "config: Json<CarrierConfig>" from carriers c join carrier_health h on h.carrier_id = c.id
-            where c.status = 'active' and h.sick_until is not null and h.updated_at < now() - interval '10 seconds'"#
+            where c.status = 'active' and h.sick_until is not null and h.updated_at < now() - interval '10 seconds'
+              and not exists (select from tenants t where t.id = c.tenant_id and t.sandbox)"#
     )
     .fetch_all(db)
     .await?;

@@ -227,7 +227,7 @@ pub async fn update_contact(
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.tenant_or(tenant.tenant_id)?;
     let id = path.into_inner();
-    let With { of: patch, labels }: With<ContactPatch> = input::parse(&body)?;
+    let With { of: patch, labels } = input::patch::<With<ContactPatch>, Contact>(&body)?;
     let work = async |change: &mut _| {
         let contact = update(change, tenant, id, patch, request.if_match).await?;
         let contact = labels::changed(change, contact, labels).await?;

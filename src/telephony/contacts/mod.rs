@@ -6,10 +6,11 @@ pub mod store;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound as _, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::model::used::UsedKind;
 use crate::{
     model::{
         error::{Error, Result, same_version},
@@ -141,7 +142,8 @@ impl Audited for Contact {
 /// A contact as it would be.
 #[must_use]
 pub fn made(tenant: Uuid, new: NewContact) -> Contact {
-    let now = Utc::now();
+    // The database keeps no more.
+    let now = Utc::now().trunc_subsecs(6);
     Contact {
         id: Uuid::now_v7(),
         tenant_id: tenant,
@@ -262,7 +264,10 @@ async fn is_free(change: &mut Change, contact: &Contact) -> Result<()> {
     let numbers = contact.numbers.iter().map(ToString::to_string).collect::<Vec<_>>();
     let owners = store::owners(change.db(), contact.tenant_id, &numbers).await?;
     match owners.iter().find(|(_, owner)| *owner != contact.id) {
-        Some((number, _)) => Err(Error::Refused(Code::NumberOfAnotherContact.with("number", number))),
+        Some((number, owner)) => {
+            let why = Code::NumberOfAnotherContact.with("number", number);
+            Err(Error::taken(why, UsedKind::Contact, *owner, number))
+        }
         None => Ok(()),
     }
 }

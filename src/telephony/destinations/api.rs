@@ -108,7 +108,7 @@ pub async fn update_destination(
 ) -> Result<HttpResponse, Problem> {
     let (tenant, id) = path.into_inner();
     let tenant = actor.in_tenant(tenant)?;
-    let With { of: patch, labels }: With<DestinationPatch> = input::parse(&body)?;
+    let With { of: patch, labels } = input::patch::<With<DestinationPatch>, Destination>(&body)?;
     let work = async |change: &mut _| {
         let destination = update(change, tenant, id, patch, request.if_match).await?;
         let destination = labels::changed(change, destination, labels).await?;

@@ -7,7 +7,7 @@ pub mod store;
 
 use std::collections::{BTreeSet, HashMap};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound as _, Utc};
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -113,7 +113,8 @@ pub async fn create(change: &mut Change, tenant: Uuid, new: NewDestination) -> R
     let pin = new.pin.or_else(|| made.clone());
     check_pin(&config, pin.is_some())?;
     let sealed = pin.as_ref().map(|pin| change.keyring().seal(place(tenant, id), pin.reveal()));
-    let now = Utc::now();
+    // The database keeps no more.
+    let now = Utc::now().trunc_subsecs(6);
     let destination = Destination {
         id,
         tenant_id: tenant,

@@ -98,7 +98,7 @@ pub async fn update_entry(
 ) -> Result<HttpResponse, Problem> {
     let (tenant, id) = path.into_inner();
     let tenant = actor.in_tenant(tenant)?;
-    let With { of: patch, labels }: With<EntryPatch> = input::parse(&body)?;
+    let With { of: patch, labels } = input::patch::<With<EntryPatch>, DialplanEntry>(&body)?;
     let platform = actor.tenant.is_none();
     let work = async |change: &mut _| {
         let entry = update(change, tenant, id, patch, platform, request.if_match).await?;

@@ -5,7 +5,7 @@ pub mod api;
 pub mod limits;
 pub mod store;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound as _, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -90,7 +90,8 @@ const MOST_ENTRIES: i64 = 500;
 /// `platform`: whether the actor may write XML.
 pub async fn create(change: &mut Change, tenant: Uuid, new: NewEntry, platform: bool) -> Result<ChangedEntry> {
     change.hold(tenant).await?;
-    let now = Utc::now();
+    // The database keeps no more.
+    let now = Utc::now().trunc_subsecs(6);
     let body = match (new.conditions, new.xml) {
         (Some(conditions), None) => EntryBody::Conditions(conditions),
         (conditions, Some(xml)) if conditions.as_ref().is_none_or(Vec::is_empty) => EntryBody::Xml(xml),

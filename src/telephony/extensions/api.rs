@@ -151,7 +151,7 @@ pub async fn update_extension(
 ) -> Result<HttpResponse, Problem> {
     let (tenant, id) = path.into_inner();
     let tenant = actor.in_tenant(tenant)?;
-    let With { of: mut patch, labels }: With<ExtensionPatch> = input::parse(&body)?;
+    let With { of: mut patch, labels } = input::patch::<With<ExtensionPatch>, Extension>(&body)?;
     let work = async |change: &mut _| {
         if let Some(own) = actor.only_own() {
             if let Some(field) = labels.first() {

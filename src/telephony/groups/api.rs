@@ -103,7 +103,7 @@ pub async fn update_group(
 ) -> Result<HttpResponse, Problem> {
     let (tenant, id) = path.into_inner();
     let tenant = actor.in_tenant(tenant)?;
-    let With { of: patch, labels }: With<GroupPatch> = input::parse(&body)?;
+    let With { of: patch, labels } = input::patch::<With<GroupPatch>, Group>(&body)?;
     let work = async |change: &mut _| {
         let group = update(change, tenant, id, patch, request.if_match).await?;
         let group = labels::changed(change, group, labels).await?;

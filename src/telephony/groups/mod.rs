@@ -6,10 +6,11 @@ pub mod store;
 
 pub use self::detach::detach;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound as _, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::model::used::UsedKind;
 use crate::{
     model::{
         destination::Target,
@@ -106,7 +107,8 @@ pub struct GroupPatch {
 
 pub async fn create(change: &mut Change, tenant: Uuid, new: NewGroup) -> Result<Group> {
     change.hold(tenant).await?;
-    let now = Utc::now();
+    // The database keeps no more.
+    let now = Utc::now().trunc_subsecs(6);
     let group = Group {
         id: Uuid::now_v7(),
         tenant_id: tenant,
@@ -261,7 +263,8 @@ async fn check(change: &mut Change, before: Option<&Group>, group: &Group) -> Re
     if let Some(other) =
         store::by_name(change.db(), group.tenant_id, &group.name).await?.filter(|one| one.id != group.id)
     {
-        return Err(Code::NameTakenBy.with("name", &group.name).with("kind", "group").with("id", other.id).into());
+        let why = Code::NameTakenBy.with("name", &group.name).with("kind", "group").with("id", other.id);
+        return Err(Error::taken(why, UsedKind::Group, other.id, other.name));
     }
     let wanted = names_of(group);
     destinations::not_reserved(change, group.tenant_id, &wanted).await?;

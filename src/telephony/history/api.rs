@@ -281,7 +281,7 @@ pub async fn update_call(
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.tenant_or(tenant.tenant_id)?;
     let id = path.into_inner();
-    let patch: CallPatch = input::parse(&body)?;
+    let patch = input::patch::<CallPatch, Call>(&body)?;
     let work = async |change: &mut _| {
         let call = update(change, tenant, id, actor.only_own(), patch, request.if_match).await?;
         Outcome::changed(&call, call.version)

@@ -196,6 +196,7 @@ impl<'a> Fold<'a> {
                 emergency: self.known.admitted.iter().any(|admitted| admitted.emergency),
                 transfers: count(self.transfers().len()),
                 legs: count(self.legs.len()),
+                simulated: self.legs.iter().any(|leg| leg.simulated),
             },
             cause: cause.map(ToOwned::to_owned),
             story: Story { events: self.events(end, &holds, taken.as_ref()), attempts, legs: self.shown_legs() },
@@ -208,7 +209,9 @@ impl<'a> Fold<'a> {
     }
 
     fn direction(&self) -> Direction {
-        let leaves = self.legs.iter().any(|leg| leg.carrier.is_some())
+        // Calls of a sandbox have no carrier.
+        let to_outside = |leg: &Told| leg.carrier.is_some() || leg.simulated && leg.callee.is_some();
+        let leaves = self.legs.iter().any(|leg| to_outside(leg))
             || self.known.admitted.iter().any(|admitted| admitted.call == self.root.leg);
         let is_ours = self.extension(self.root).is_some();
         match (is_ours, leaves) {

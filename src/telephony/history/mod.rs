@@ -151,6 +151,8 @@ pub struct Summary {
     pub transfers: u16,
     /// How many legs it has.
     pub legs: u16,
+    /// Whether it was played in a sandbox (`POST /v1/sandbox/calls`), so that nobody was called.
+    pub simulated: bool,
 }
 
 /// What happened in a call.

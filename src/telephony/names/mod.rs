@@ -83,7 +83,8 @@ async fn owner(change: &mut Change, tenant: Uuid, names: &[String], but: Uuid) -
 
 impl store::NameOwner {
     fn of(self, code: Code) -> Error {
-        code.with("name", self.name).with("kind", self.kind).with("id", self.id).into()
+        let why = code.with("name", &self.name).with("kind", self.kind).with("id", self.id);
+        Error::taken(why, self.used, self.id, self.name)
     }
 }
 

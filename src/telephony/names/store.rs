@@ -3,10 +3,13 @@
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use crate::model::used::UsedKind;
+
 /// What has a name.
 pub struct NameOwner {
     pub name: String,
     pub kind: String,
+    pub used: UsedKind,
     pub id: Uuid,
 }
 
@@ -21,6 +24,8 @@ pub async fn owner_of_names(
         NameOwner,
         r#"select name, case when extension_id is not null then 'extension' when group_id is not null then 'group'
                        else 'destination' end as "kind!",
+                  case when extension_id is not null then 'extension' when group_id is not null then 'group'
+                       else (select d.kind from destinations d where d.tenant_id = $1 and d.id = names.destination_id) end as "used!: UsedKind",
                   coalesce(extension_id, group_id, destination_id) as "id!"
              from names
             where tenant_id = $1 and name = any ($2) and coalesce(extension_id, group_id, destination_id) <> $3

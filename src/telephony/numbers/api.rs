@@ -224,7 +224,7 @@ pub async fn update_number(
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.tenant_or(tenant.tenant_id)?;
-    let With { of: patch, labels }: With<NumberPatch> = input::parse(&body)?;
+    let With { of: patch, labels } = input::patch::<With<NumberPatch>, Number>(&body)?;
     let work = async |change: &mut _| {
         let number = update(change, tenant, path.into_inner(), patch, request.if_match).await?;
         let number = labels::changed(change, number, labels).await?;

@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::model::used::UsedKind;
 use crate::{
     model::number::Choice,
     model::{
@@ -187,6 +188,10 @@ pub async fn create(change: &mut Change, tenant: Uuid, new: NewNumber) -> Result
     let mut capabilities = new.capabilities;
     capabilities.sort_unstable();
     capabilities.dedup();
+    if let Some(known) = store::by_number(change.db(), tenant, &parsed.number).await? {
+        let why = Code::NumberTaken.with("number", &parsed.number);
+        return Err(Error::taken(why, UsedKind::Number, known.id, known.number));
+    }
     let row = store::New {
         tenant,
         id: Uuid::now_v7(),

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{HeldNumber, NewPool, NewReservation, Pool, PoolPatch, create, delete, release, reserve, store, update};
 use crate::{
     http::{
-        change::{ChangeRequest, Outcome},
+        change::{self, ChangeRequest, Outcome},
         input,
         labels::{self, ExternalIdQuery, Kind, Labelled, With},
         problem::Problem,
@@ -59,6 +59,17 @@ pub async fn list_pools(
     Ok(Json(labels::page(&mut db, window.page(pools, |pool| pool.id)).await?))
 }
 
+/// Show an extension pool
+#[utoipa::path(tag = "pools", responses((status = 200, body = Pool), (status = 404, body = Problem)))]
+#[get("/v1/tenants/{tenant_id}/pools/{id}")]
+pub async fn show_pool(api: Data<Api>, actor: Actor, path: Path<(Uuid, Uuid)>) -> Result<HttpResponse, Problem> {
+    let (tenant, id) = path.into_inner();
+    let tenant = actor.in_tenant(tenant)?;
+    let pool = store::get(&mut *api.read(&actor).await?, tenant, id).await?;
+    let pool = pool.ok_or_else(|| Problem::not_found("pool"))?;
+    Ok(change::shown(&pool, pool.version))
+}
+
 /// Change an extension pool
 #[utoipa::path(tag = "pools", request_body = PoolPatch, responses((status = 200, body = Pool), (status = 409, body = Problem)))]
 #[patch("/v1/tenants/{tenant_id}/pools/{id}")]
@@ -71,7 +82,7 @@ pub async fn update_pool(
 ) -> Result<HttpResponse, Problem> {
     let (tenant, id) = path.into_inner();
     let tenant = actor.in_tenant(tenant)?;
-    let With { of: patch, labels }: With<PoolPatch> = input::parse(&body)?;
+    let With { of: patch, labels } = input::patch::<With<PoolPatch>, Pool>(&body)?;
     let work = async |change: &mut _| {
         let pool = update(change, tenant, id, patch, request.if_match).await?;
         let pool = labels::changed(change, pool, labels).await?;
@@ -114,7 +125,8 @@ pub async fn reserve_number(
     let new: NewReservation = input::parse(&body)?;
     let work = async |change: &mut _| {
         let held = reserve(change, tenant, new).await?;
-        Outcome::made(&held)
+        let location = format!("/v1/tenants/{tenant}/reserved-numbers/{}", held.number);
+        Outcome::made_at(&held, location)
     };
     request.run(&api, &actor, &body, work).await
 }
@@ -134,6 +146,20 @@ pub async fn list_reserved_numbers(
     tenants::store::get(&mut *db, tenant).await?.ok_or_else(|| Problem::not_found("tenant"))?;
     let held = store::held(&mut *db, tenant, window.after.as_deref().unwrap_or_default(), window.fetch()).await?;
     Ok(Json(window.page(held, |held| held.number.clone())))
+}
+
+/// Show a reserved or resting number
+#[utoipa::path(tag = "pools", responses((status = 200, body = HeldNumber), (status = 404, body = Problem)))]
+#[get("/v1/tenants/{tenant_id}/reserved-numbers/{number}")]
+pub async fn show_reserved_number(
+    api: Data<Api>,
+    actor: Actor,
+    path: Path<(Uuid, String)>,
+) -> Result<Json<HeldNumber>, Problem> {
+    let (tenant, number) = path.into_inner();
+    let tenant = actor.in_tenant(tenant)?;
+    let held = store::held_number(&mut *api.read(&actor).await?, tenant, &number).await?;
+    held.map(Json).ok_or_else(|| Problem::not_found("reserved number"))
 }
 
 /// Release a reserved or resting number

@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::model::used::UsedKind;
 use crate::{
     model::error::{Error, Result, same_version},
     node::changes::{Audit, Audited, Change},
@@ -145,7 +146,8 @@ async fn no_overlap(change: &mut Change, tenant: Uuid, but: Uuid, first: i64, la
         None => Ok(()),
         Some(other) => {
             let why = Code::PoolOverlaps.with("first", other.first_number).with("last", other.last_number);
-            Err(why.into())
+            let name = format!("{}-{}", other.first_number, other.last_number);
+            Err(Error::taken(why, UsedKind::Pool, other.id, name))
         }
     }
 }

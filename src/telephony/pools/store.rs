@@ -77,6 +77,7 @@ pub async fn delete(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Resu
 
 /// A range of numbers.
 pub struct Range {
+    pub id: Uuid,
     pub first_number: i64,
     pub last_number: i64,
 }
@@ -90,7 +91,7 @@ pub async fn overlapping(
 ) -> sqlx::Result<Option<Range>> {
     sqlx::query_as!(
         Range,
-        "select first_number, last_number from extension_pools
+        "select id, first_number, last_number from extension_pools
           where tenant_id = $1 and id <> $2 and first_number <= $4 and last_number >= $3 limit 1",
         tenant,
         but,
@@ -193,6 +194,19 @@ pub async fn release(db: &mut PgConnection, tenant: Uuid, number: &str) -> sqlx:
 }
 
 /// The numbers after one, by length and digits.
+/// A reserved or resting number.
+pub async fn held_number(db: impl PgExecutor<'_>, tenant: Uuid, number: &str) -> sqlx::Result<Option<HeldNumber>> {
+    sqlx::query_as!(
+        HeldNumber,
+        "select number, reason, until, created_at from held_numbers
+          where tenant_id = $1 and number = $2 and (until is null or until > now())",
+        tenant,
+        number
+    )
+    .fetch_optional(db)
+    .await
+}
+
 pub async fn held(db: impl PgExecutor<'_>, tenant: Uuid, after: &str, limit: i64) -> sqlx::Result<Vec<HeldNumber>> {
     sqlx::query_as!(
         HeldNumber,

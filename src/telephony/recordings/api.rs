@@ -422,7 +422,7 @@ pub async fn update_recording(
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.tenant_or(tenant.tenant_id)?;
     let id = path.into_inner();
-    let patch: RecordingPatch = input::parse(&body)?;
+    let patch = input::patch::<RecordingPatch, Recording>(&body)?;
     let if_match = request.if_match;
     let work = async |change: &mut _| {
         let recording = update(change, tenant, id, patch, if_match).await?;

@@ -276,5 +276,6 @@ pub async fn show_usage(
         currency: whose.currency,
         extensions,
         numbers,
+        sandbox: whose.sandbox,
     }))
 }

@@ -216,6 +216,8 @@ pub struct Usage {
     pub extensions: i64,
     /// Phone numbers at this moment.
     pub numbers: i64,
+    /// Whether the tenant is a sandbox, whose calls are played: it belongs in no bill.
+    pub sandbox: bool,
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a share of calls needs no more digits than a float has")]

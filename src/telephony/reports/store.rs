@@ -95,6 +95,7 @@ pub async fn peak(
 pub struct Whose {
     pub zone: String,
     pub currency: Option<String>,
+    pub sandbox: bool,
     /// Today there.
     pub today: NaiveDate,
 }
@@ -102,7 +103,7 @@ pub struct Whose {
 pub async fn whose(db: impl PgExecutor<'_>, tenant: Uuid) -> sqlx::Result<Option<Whose>> {
     sqlx::query_as!(
         Whose,
-        r#"select z.zone as "zone!", t.settings ->> 'currency' as currency, (now() at time zone z.zone)::date as "today!"
+        r#"select z.zone as "zone!", t.settings ->> 'currency' as currency, t.sandbox, (now() at time zone z.zone)::date as "today!"
              from tenants t
             cross join lateral (select coalesce(t.settings ->> 'time_zone', 'UTC') as zone) z
             where t.id = $1"#,

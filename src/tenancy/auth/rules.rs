@@ -53,6 +53,8 @@ pub enum Resource {
     Keys,
     Webhooks,
     Audit,
+    /// What a tenant that is there for tests may do besides: calls that are played, mails that were not sent.
+    Sandbox,
     /// The caller's own password, second factor and sessions.
     Account,
 }
@@ -121,12 +123,13 @@ impl Resource {
             Self::Keys => "keys",
             Self::Webhooks => "webhooks",
             Self::Audit => "audit",
+            Self::Sandbox => "sandbox",
             Self::Account => "account",
         }
     }
 }
 
-pub const RESOURCES: [Resource; 24] = [
+pub const RESOURCES: [Resource; 25] = [
     Resource::Platform,
     Resource::Clusters,
     Resource::Switches,
@@ -150,6 +153,7 @@ pub const RESOURCES: [Resource; 24] = [
     Resource::Keys,
     Resource::Webhooks,
     Resource::Audit,
+    Resource::Sandbox,
     Resource::Account,
 ];
 
@@ -184,6 +188,7 @@ pub fn level(role: Role, resource: Resource) -> Level {
         Resource::Keys               => [Write,   Write, Write, None,   None],
         Resource::Webhooks           => [Write,   Write, Write, None,   None],
         Resource::Audit              => [Read,    Read,  Read,  None,   None],
+        Resource::Sandbox            => [Write,   Write, Write, None,   None],
         Resource::Account            => [Own,     Own,   Own,   Own,    Own],
     };
     row[match role {
@@ -361,10 +366,12 @@ pub const RULES: &[(&str, &str, Rule)] = &[
 
     ("POST",   "/v1/tenants/{tenant_id}/pools", Rule::Needs(Resource::Pools, WRITE)),
     ("GET",    "/v1/tenants/{tenant_id}/pools", Rule::Needs(Resource::Pools, READ)),
+    ("GET",    "/v1/tenants/{tenant_id}/pools/{id}", Rule::Needs(Resource::Pools, READ)),
     ("PATCH",  "/v1/tenants/{tenant_id}/pools/{id}", Rule::Needs(Resource::Pools, WRITE)),
     ("DELETE", "/v1/tenants/{tenant_id}/pools/{id}", Rule::Needs(Resource::Pools, WRITE)),
     ("POST",   "/v1/tenants/{tenant_id}/reserved-numbers", Rule::Needs(Resource::Pools, WRITE)),
     ("GET",    "/v1/tenants/{tenant_id}/reserved-numbers", Rule::Needs(Resource::Pools, READ)),
+    ("GET",    "/v1/tenants/{tenant_id}/reserved-numbers/{number}", Rule::Needs(Resource::Pools, READ)),
     ("DELETE", "/v1/tenants/{tenant_id}/reserved-numbers/{number}", Rule::Needs(Resource::Pools, WRITE)),
 
     ("POST",   "/v1/admin/agents", Rule::Needs(Resource::Agents, WRITE)),
@@ -414,6 +421,7 @@ pub const RULES: &[(&str, &str, Rule)] = &[
     ("PATCH",  "/v1/clusters/{id}", Rule::Needs(Resource::Clusters, WRITE)),
     ("DELETE", "/v1/clusters/{id}", Rule::Needs(Resource::Clusters, WRITE)),
     ("GET",    "/v1/clusters/{id}/configuration", Rule::Needs(Resource::Clusters, READ)),
+    ("GET",    "/v1/clusters/{id}/configuration/{name}", Rule::Needs(Resource::Clusters, READ)),
     ("PUT",    "/v1/clusters/{id}/configuration/{name}", Rule::Needs(Resource::Clusters, WRITE)),
     ("DELETE", "/v1/clusters/{id}/configuration/{name}", Rule::Needs(Resource::Clusters, WRITE)),
 
@@ -442,6 +450,12 @@ pub const RULES: &[(&str, &str, Rule)] = &[
     ("GET",    "/v1/webhooks/{id}/deliveries", Rule::Needs(Resource::Webhooks, READ)),
     ("GET",    "/v1/webhooks/{id}/deliveries/{delivery_id}", Rule::Needs(Resource::Webhooks, READ)),
     ("POST",   "/v1/webhooks/{id}/deliveries/{delivery_id}/replay", Rule::Needs(Resource::Webhooks, WRITE)),
+
+    ("POST",   "/v1/sandbox/calls", Rule::Needs(Resource::Sandbox, WRITE)),
+    ("GET",    "/v1/sandbox/calls", Rule::Needs(Resource::Sandbox, READ)),
+    ("GET",    "/v1/sandbox/calls/{id}", Rule::Needs(Resource::Sandbox, READ)),
+    ("GET",    "/v1/sandbox/mails", Rule::Needs(Resource::Sandbox, READ)),
+    ("GET",    "/v1/sandbox/mails/{id}", Rule::Needs(Resource::Sandbox, READ)),
 
     ("POST",   "/v1/keys", Rule::Needs(Resource::Keys, WRITE)),
     ("GET",    "/v1/keys", Rule::Needs(Resource::Keys, READ)),

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::throttle_store as store;
 use crate::{
+    http::left::{self, Left},
     model::error::{Error, Result},
     text::token::TokenHash,
 };
@@ -29,6 +30,17 @@ const MOST_FORGOTTEN: i32 = 100;
 const MOST_MAILS: i32 = 10;
 /// Invalid links and refresh tokens, per hour and address.
 const MOST_GUESSES: i32 = 30;
+
+const HOUR: f64 = 3600.0;
+/// The name of the limit of wrong passwords.
+const SIGN_INS: &str = "sign-ins";
+
+/// Notes what is left, for the answer.
+fn note(policy: &'static str, quota: i32, window: f64, count: i32, reset: Option<i64>) {
+    #[expect(clippy::cast_possible_truncation, reason = "a day at most, in whole seconds")]
+    let window = Some(window as i64);
+    left::note(Left { policy, quota: quota.into(), window, left: i64::from(quota) - i64::from(count), reset });
+}
 
 fn account(email: &str) -> String {
     format!("account {email}")
@@ -73,7 +85,10 @@ fn device(hash: &TokenHash) -> String {
 /// Refuses if the account, address or device is locked.
 pub async fn check(db: impl PgExecutor<'_>, door: &Door<'_>) -> Result<()> {
     match store::locked_for(db, &door.who()).await? {
-        Some(seconds) => Err(Error::TooMany { seconds: seconds.max(1) }),
+        Some(seconds) => {
+            note(SIGN_INS, FREE_FOR_ACCOUNT, HALF_LIFE_OF_ACCOUNT, FREE_FOR_ACCOUNT, Some(seconds));
+            Err(Error::TooMany { seconds: seconds.max(1) })
+        }
         None => Ok(()),
     }
 }
@@ -89,8 +104,10 @@ pub async fn failed(db: &mut PgConnection, door: &Door<'_>) -> Result<bool> {
             (FREE_FOR_ACCOUNT, HALF_LIFE_OF_ACCOUNT)
         };
         let failures = store::count_failure(&mut *db, &who, half_life).await?;
-        if failures >= free {
-            store::lock(&mut *db, &who, wait(failures - free)).await?;
+        let locked_for = (failures >= free).then(|| wait(failures - free));
+        note(SIGN_INS, free, half_life, failures, locked_for.map(i64::from));
+        if let Some(seconds) = locked_for {
+            store::lock(&mut *db, &who, seconds).await?;
             locked |= who.starts_with("account") && failures == free;
         }
     }
@@ -122,9 +139,10 @@ pub async fn forgotten(db: impl PgExecutor<'_>, source: Option<IpAddr>) -> Resul
     hourly(db, "forgotten", source, MOST_FORGOTTEN).await
 }
 
-async fn hourly(db: impl PgExecutor<'_>, what: &str, source: Option<IpAddr>, most: i32) -> Result<()> {
+async fn hourly(db: impl PgExecutor<'_>, what: &'static str, source: Option<IpAddr>, most: i32) -> Result<()> {
     let Some(source) = source else { return Ok(()) };
     let (count, seconds) = store::count_in_hour(db, &format!("{what} {}", address(source))).await?;
+    note(what, most, HOUR, count, Some(seconds));
     if count > most {
         return Err(Error::TooMany { seconds: seconds.max(1) });
     }
@@ -138,7 +156,11 @@ fn guesses(source: IpAddr) -> String {
 /// Refuses an address that has sent many invalid links or tokens.
 pub async fn may_guess(db: impl PgExecutor<'_>, source: Option<IpAddr>) -> Result<()> {
     let Some(source) = source else { return Ok(()) };
-    match store::counted_in_hour(db, &guesses(source)).await? {
+    let counted = store::counted_in_hour(db, &guesses(source)).await?;
+    if let Some((count, seconds)) = counted {
+        note("links", MOST_GUESSES, HOUR, count, Some(seconds));
+    }
+    match counted {
         Some((count, seconds)) if count >= MOST_GUESSES => Err(Error::TooMany { seconds: seconds.max(1) }),
         _ => Ok(()),
     }
@@ -147,7 +169,8 @@ pub async fn may_guess(db: impl PgExecutor<'_>, source: Option<IpAddr>) -> Resul
 /// Counts an invalid link or token.
 pub async fn guessed(db: impl PgExecutor<'_>, source: Option<IpAddr>) -> Result<()> {
     if let Some(source) = source {
-        store::count_in_hour(db, &guesses(source)).await?;
+        let (count, seconds) = store::count_in_hour(db, &guesses(source)).await?;
+        note("links", MOST_GUESSES, HOUR, count, Some(seconds));
     }
     Ok(())
 }
@@ -156,10 +179,14 @@ pub async fn guessed(db: impl PgExecutor<'_>, source: Option<IpAddr>) -> Result<
 pub async fn wrong_key(db: &sqlx::PgPool, source: Option<IpAddr>) -> Result<()> {
     let Some(source) = source else { return Ok(()) };
     let who = format!("keys {}", address(source));
-    match store::counted_in_hour(db, &who).await? {
-        Some((count, seconds)) if count >= MOST_GUESSES => Err(Error::TooMany { seconds: seconds.max(1) }),
-        _ => Ok(store::count_in_hour(db, &who).await.map(|_| ())?),
+    if let Some((count, seconds)) = store::counted_in_hour(db, &who).await?.filter(|(count, _)| *count >= MOST_GUESSES)
+    {
+        note("keys", MOST_GUESSES, HOUR, count, Some(seconds));
+        return Err(Error::TooMany { seconds: seconds.max(1) });
     }
+    let (count, seconds) = store::count_in_hour(db, &who).await?;
+    note("keys", MOST_GUESSES, HOUR, count, Some(seconds));
+    Ok(())
 }
 
 /// Counts a mail to an unconfirmed address. Returns `false` if the limit is reached.

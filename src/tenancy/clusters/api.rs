@@ -87,7 +87,7 @@ pub async fn update_cluster(
     path: Path<Uuid>,
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
-    let With { of: patch, labels }: With<ClusterPatch> = input::parse(&body)?;
+    let With { of: patch, labels } = input::patch::<With<ClusterPatch>, Cluster>(&body)?;
     let work = async |change: &mut _| {
         let changed = update(change, *path, patch, request.if_match).await?;
         let changed = labels::changed(change, changed, labels).await?;
@@ -127,6 +127,20 @@ pub async fn list_configurations(
     Ok(Json(page.of_all(all, |configuration| configuration.name.clone())?))
 }
 
+/// Show the configuration of a module that a cluster sets
+#[utoipa::path(tag = "clusters", responses((status = 200, body = Configuration), (status = 404, body = Problem)))]
+#[get("/v1/clusters/{id}/configuration/{name}")]
+pub async fn show_configuration(
+    api: Data<Api>,
+    actor: Actor,
+    path: Path<(Uuid, String)>,
+) -> Result<HttpResponse, Problem> {
+    let (id, name) = path.into_inner();
+    let found = store::configuration(&mut *api.read(&actor).await?, id, &name).await?;
+    let found = found.ok_or_else(|| Problem::not_found("configuration"))?;
+    Ok(change::shown(&found, found.version))
+}
+
 /// Set the configuration of a module on a cluster's switches
 ///
 /// The XML is checked, and the answer shows what changed. `name` is sofia.conf, voicemail.conf, local_stream.conf,
@@ -142,7 +156,10 @@ pub async fn put_configuration(
 ) -> Result<HttpResponse, Problem> {
     let new: NewConfiguration = input::parse(&body)?;
     let (id, name) = path.into_inner();
-    let work = async |change: &mut _| Outcome::said(&configuration::put(change, id, &name, &new).await?);
+    let work = async |change: &mut _| {
+        let changed = configuration::put(change, id, &name, &new, request.if_match).await?;
+        Outcome::changed(&changed, changed.configuration.version)
+    };
     request.run(&api, &actor, &body, work).await
 }
 
@@ -157,7 +174,7 @@ pub async fn delete_configuration(
 ) -> Result<HttpResponse, Problem> {
     let (id, name) = path.into_inner();
     let work = async |change: &mut _| {
-        configuration::delete(change, id, &name).await?;
+        configuration::delete(change, id, &name, request.if_match).await?;
         Ok(Outcome::deleted())
     };
     request.run(&api, &actor, b"", work).await

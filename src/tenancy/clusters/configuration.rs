@@ -12,7 +12,7 @@ use super::store;
 use crate::{
     model::{
         diff::diff,
-        error::{Error, Result},
+        error::{Error, NOT_THERE, Result, same_version},
     },
     node::{
         apart::apart,
@@ -29,6 +29,7 @@ pub const FILES: [&str; 5] =
 pub struct Configuration {
     pub name: String,
     pub xml: String,
+    pub version: i64,
     pub updated_at: DateTime<Utc>,
 }
 
@@ -52,13 +53,18 @@ pub async fn put(
     cluster: Uuid,
     name: &str,
     new: &NewConfiguration,
+    if_match: Option<i64>,
 ) -> Result<ChangedConfiguration> {
     known(name)?;
     store::get(change.db(), cluster).await?.ok_or(Error::NotFound("cluster"))?;
     let (file, sent) = (name.to_owned(), new.xml.clone());
     let xml = apart(move || canonical(&file, &sent)).await?;
     let xml = xml.map_err(|error| Error::invalid("xml", Code::XmlRefused.with("reason", error)))?;
-    let before = store::configuration(change.db(), cluster, name).await?.map(|before| before.xml);
+    // One after the other, so that the version that is compared is the one that is replaced.
+    store::alone(change.db(), cluster).await?;
+    let before = store::configuration(change.db(), cluster, name).await?;
+    same_version(if_match, before.as_ref().map_or(NOT_THERE, |before| before.version))?;
+    let before = before.map(|before| before.xml);
     if before.as_ref() != Some(&xml) {
         store::put_configuration(change.db(), cluster, name, &xml).await?;
         audit(change, cluster, name, before.clone(), Some(&xml)).await?;
@@ -70,9 +76,11 @@ pub async fn put(
     Ok(ChangedConfiguration { configuration, diff })
 }
 
-pub async fn delete(change: &mut Change, cluster: Uuid, name: &str) -> Result<()> {
+pub async fn delete(change: &mut Change, cluster: Uuid, name: &str, if_match: Option<i64>) -> Result<()> {
     known(name)?;
+    store::alone(change.db(), cluster).await?;
     let before = store::configuration(change.db(), cluster, name).await?.ok_or(Error::NotFound("configuration"))?;
+    same_version(if_match, before.version)?;
     store::delete_configuration(change.db(), cluster, name).await?;
     audit(change, cluster, name, Some(before.xml), None).await
 }

@@ -4,10 +4,11 @@ pub mod api;
 pub mod configuration;
 pub mod store;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound as _, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::model::used::UsedKind;
 use crate::{
     model::error::{Error, Result, same_version},
     model::same::is_same,
@@ -137,7 +138,8 @@ fn check(cluster: &Cluster) -> Result<()> {
 }
 
 pub async fn create(change: &mut Change, new: NewCluster) -> Result<Cluster> {
-    let now = Utc::now();
+    // The database keeps no more.
+    let now = Utc::now().trunc_subsecs(6);
     let cluster = Cluster {
         id: Uuid::now_v7(),
         name: new.name.to_string(),
@@ -154,7 +156,12 @@ pub async fn create(change: &mut Change, new: NewCluster) -> Result<Cluster> {
         updated_at: now,
     };
     check(&cluster)?;
+    if let Some(known) = store::id_of(change.db(), &cluster.name).await? {
+        let why = Code::ClusterNameTaken.with("name", &cluster.name);
+        return Err(Error::taken(why, UsedKind::Cluster, known, &cluster.name));
+    }
     store::insert(change.db(), &cluster).await.map_err(|e| taken(e, &cluster))?;
+    let cluster = store::get(change.db(), cluster.id).await?.ok_or(Error::NotFound("cluster"))?;
     change.audit_of("create", None, Some(&cluster)).await?;
     Ok(cluster)
 }

@@ -119,8 +119,24 @@ pub async fn least_filled(db: &mut PgConnection, region: Option<&str>) -> sqlx::
     .await
 }
 
+/// The cluster of this name.
+pub async fn id_of(db: impl PgExecutor<'_>, name: &str) -> sqlx::Result<Option<Uuid>> {
+    sqlx::query_scalar!("select id from clusters where name = $1", name).fetch_optional(db).await
+}
+
 pub async fn regions(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<String>> {
     sqlx::query_scalar!("select distinct region from clusters order by region").fetch_all(db).await
+}
+
+/// Makes others wait who change this cluster's configurations, until the transaction ends.
+pub async fn alone(db: impl PgExecutor<'_>, cluster: Uuid) -> sqlx::Result<()> {
+    sqlx::query!(
+        "select pg_advisory_xact_lock(hashtextextended('configuration of ' || $1::uuid::text, 0)) as held",
+        cluster
+    )
+    .fetch_one(db)
+    .await
+    .map(|_| ())
 }
 
 /// One configuration that a cluster sets.
@@ -131,7 +147,7 @@ pub async fn configuration(
 ) -> sqlx::Result<Option<super::configuration::Configuration>> {
     sqlx::query_as!(
         super::configuration::Configuration,
-        "select name, xml, updated_at from cluster_configs where cluster_id = $1 and name = $2",
+        "select name, xml, version, updated_at from cluster_configs where cluster_id = $1 and name = $2",
         cluster,
         name
     )
@@ -146,7 +162,7 @@ pub async fn configurations(
 ) -> sqlx::Result<Vec<super::configuration::Configuration>> {
     sqlx::query_as!(
         super::configuration::Configuration,
-        "select name, xml, updated_at from cluster_configs where cluster_id = $1 order by name",
+        "select name, xml, version, updated_at from cluster_configs where cluster_id = $1 order by name",
         cluster
     )
     .fetch_all(db)
@@ -156,7 +172,7 @@ pub async fn configurations(
 pub async fn put_configuration(db: &mut PgConnection, cluster: Uuid, name: &str, xml: &str) -> sqlx::Result<()> {
     sqlx::query!(
         "insert into cluster_configs (cluster_id, name, xml) values ($1, $2, $3)
-         on conflict (cluster_id, name) do update set xml = $3, updated_at = now()",
+         on conflict (cluster_id, name) do update set xml = $3, version = cluster_configs.version + 1, updated_at = now()",
         cluster,
         name,
         xml

@@ -90,7 +90,7 @@ pub async fn update_key(
     path: Path<Uuid>,
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
-    let With { of: patch, labels }: With<KeyPatch> = input::parse(&body)?;
+    let With { of: patch, labels } = input::patch::<With<KeyPatch>, Key>(&body)?;
     let maker = maker(&actor)?;
     let work = async |change: &mut _| {
         let changed = update(change, maker, actor.tenant, *path, patch, request.if_match).await?;

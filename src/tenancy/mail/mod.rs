@@ -1,5 +1,6 @@
 //! Mails: rendered and queued in the transaction of the change that they are about, sent after it.
 
+pub mod api;
 pub mod deliver;
 mod letter;
 pub mod store;

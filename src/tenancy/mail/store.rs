@@ -5,7 +5,7 @@ use serde::Serialize;
 use sqlx::{PgConnection, PgExecutor, PgPool};
 use uuid::Uuid;
 
-use crate::model::language::Language;
+use crate::model::{language::Language, paging::Window};
 
 /// Mails to queue, as columns.
 #[derive(Default)]
@@ -120,11 +120,46 @@ pub async fn list(db: impl PgExecutor<'_>, status: Option<&str>) -> sqlx::Result
     .await
 }
 
+/// A mail of a sandbox, which is not sent.
+pub struct Unsent {
+    pub id: Uuid,
+    pub tenant_id: Uuid,
+    pub recipient: String,
+    pub template: String,
+    pub language: String,
+    pub status: String,
+    pub sealed: Vec<u8>,
+    pub created_at: DateTime<Utc>,
+}
+
+/// The mails of a sandbox, newest first.
+pub async fn unsent(
+    db: impl PgExecutor<'_>,
+    tenant: Uuid,
+    id: Option<Uuid>,
+    window: Window,
+) -> sqlx::Result<Vec<Unsent>> {
+    let after = Some(window.after).filter(|after| !after.is_nil());
+    sqlx::query_as!(
+        Unsent,
+        r#"select id, tenant_id as "tenant_id!", recipient, template, language, last_error as "status!", sealed, created_at
+             from mail_outbox
+            where tenant_id = $1 and sandbox and ($2::uuid is null or id = $2) and ($3::uuid is null or id < $3)
+            order by id desc limit $4"#,
+        tenant,
+        id,
+        after,
+        window.fetch()
+    )
+    .fetch_all(db)
+    .await
+}
+
 /// Makes unsent mails due again: this one, or all that failed. Returns how many.
 pub async fn retry(db: impl PgExecutor<'_>, id: Option<Uuid>) -> sqlx::Result<u64> {
     let again = sqlx::query!(
         "update mail_outbox set status = 'queued', next_attempt_at = now(), created_at = now()
-          where status <> 'sent' and (id = $1 or ($1 is null and status = 'failed'))",
+          where status <> 'sent' and not sandbox and (id = $1 or ($1 is null and status = 'failed'))",
         id
     );
     Ok(again.execute(db).await?.rows_affected())

@@ -93,7 +93,7 @@ pub async fn update_switch(
     path: Path<Uuid>,
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
-    let With { of: patch, labels }: With<SwitchPatch> = input::parse(&body)?;
+    let With { of: patch, labels } = input::patch::<With<SwitchPatch>, Switch>(&body)?;
     let work = async |change: &mut _| {
         let changed = update(change, *path, patch, request.if_match).await?;
         let changed = labels::changed(change, changed, labels).await?;

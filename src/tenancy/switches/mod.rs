@@ -7,6 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::model::used::UsedKind;
 use crate::{
     model::error::{Error, Result, same_version},
     node::changes::{Audited, Change},
@@ -138,6 +139,10 @@ pub struct SwitchPatch {
 }
 
 pub async fn create(change: &mut Change, new: NewSwitch) -> Result<SwitchWithToken> {
+    if let Some(known) = store::by_name(change.db(), &new.name).await? {
+        let why = Code::SwitchNameTaken.with("name", &new.name);
+        return Err(Error::taken(why, UsedKind::Switch, known.id, &new.name));
+    }
     let token = token::generate("dps");
     let inserted = store::insert(
         change.db(),

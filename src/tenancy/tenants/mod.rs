@@ -56,6 +56,9 @@ pub struct Tenant {
     pub cluster_id: Uuid,
     /// The template it was made from.
     pub template: Option<String>,
+    /// Whether it is there for tests: nothing is dialled or mailed outside, not even a call to an emergency number, and its calls may be
+    /// played (`POST /v1/sandbox/calls`). It is chosen when the tenant is created, and never changes.
+    pub sandbox: bool,
     /// When the tenant will be gone with everything it has, if it is being deleted.
     pub purge_at: Option<DateTime<Utc>>,
     pub version: i64,
@@ -76,6 +79,10 @@ pub struct NewTenant {
     #[arg(long)]
     #[serde(default)]
     pub reuse: bool,
+    /// For tests: nothing is dialled or mailed outside, not even a call to an emergency number
+    #[arg(long)]
+    #[serde(default)]
+    pub sandbox: bool,
 }
 
 /// A merge patch: absent fields stay as they are.
@@ -93,6 +100,8 @@ pub struct TenantPatch {
     pub status: Option<TenantStatus>,
     /// Moves it to another cluster.
     pub cluster_id: Option<Uuid>,
+    /// It never changes: another value than the tenant has is refused.
+    pub sandbox: Option<bool>,
 }
 
 /// The cluster and the template of a new tenant.
@@ -116,7 +125,8 @@ pub async fn create(change: &mut Change, new: NewTenant, from: &From) -> Result<
     if !new.reuse {
         does_not_rest(change, id, &new.domain).await?;
     }
-    let tenant = store::insert(change.db(), id, &name, &new.domain, from).await.map_err(|e| taken(e, &new.domain))?;
+    let new_row = store::NewRow { id, name: &name, domain: &new.domain, sandbox: new.sandbox };
+    let tenant = store::insert(change.db(), &new_row, from).await.map_err(|e| taken(e, &new.domain))?;
     change.audit_of("create", None, Some(&tenant)).await?;
     Ok(tenant)
 }
@@ -125,6 +135,9 @@ pub async fn update(change: &mut Change, id: Uuid, patch: TenantPatch, if_match:
     change.hold(id).await?;
     let before = locked(change, id, if_match).await?;
     let mut after = before.clone();
+    if patch.sandbox.is_some_and(|sandbox| sandbox != before.sandbox) {
+        return Err(Error::invalid("sandbox", Code::CantChange));
+    }
     if let Some(name) = patch.name {
         after.name = name;
     }

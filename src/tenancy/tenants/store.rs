@@ -17,34 +17,37 @@ pub struct Belongings {
     pub numbers: i64,
 }
 
-pub async fn insert(
-    db: &mut PgConnection,
-    id: Uuid,
-    name: &DisplayName,
-    domain: &Domain,
-    from: &From,
-) -> sqlx::Result<Tenant> {
+/// The row of a new tenant.
+pub struct NewRow<'a> {
+    pub id: Uuid,
+    pub name: &'a DisplayName,
+    pub domain: &'a Domain,
+    pub sandbox: bool,
+}
+
+pub async fn insert(db: &mut PgConnection, new: &NewRow<'_>, from: &From) -> sqlx::Result<Tenant> {
     // Tenants are created one after the other and numbered without gaps, even if one fails. The sequence is kept up to date for
     // nodes of the previous release, which use it.
     sqlx::query!("select pg_advisory_xact_lock(hashtextextended('tenants', 0))").fetch_one(&mut *db).await?;
     sqlx::query!(
-        "insert into tenants (id, name, domain, cluster_id, template, template_version, settings, ordinal)
+        "insert into tenants (id, name, domain, cluster_id, template, template_version, settings, sandbox, ordinal)
          overriding system value
-         values ($1, $2, $3, $4, $5, $6, $7, (select coalesce(max(ordinal), 0) + 1 from tenants))",
-        id,
-        name as _,
-        domain as _,
+         values ($1, $2, $3, $4, $5, $6, $7, $8, (select coalesce(max(ordinal), 0) + 1 from tenants))",
+        new.id,
+        new.name as _,
+        new.domain as _,
         from.cluster,
         from.template,
         from.template_version,
-        from.settings
+        from.settings,
+        new.sandbox
     )
     .execute(&mut *db)
     .await?;
     sqlx::query!("select setval(pg_get_serial_sequence('tenants', 'ordinal'), (select max(ordinal) from tenants))")
         .fetch_one(&mut *db)
         .await?;
-    get(db, id).await?.ok_or(sqlx::Error::RowNotFound)
+    get(db, new.id).await?.ok_or(sqlx::Error::RowNotFound)
 }
 
 pub async fn get(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<Tenant>> {
@@ -93,7 +96,7 @@ async fn select(
         Tenant,
         r#"select id, name as "name: _", domain as "domain: _", domain as "context!: _", former_domains,
                   status as "status: TenantStatus",
-                  cluster_id, template, purge_at, version, created_at, updated_at
+                  cluster_id, template, sandbox, purge_at, version, created_at, updated_at
              from tenants
             where id > $1 and ($2::uuid is null or id = $2)
               and ($3::text is null
@@ -241,6 +244,7 @@ pub async fn delete(db: &mut PgConnection, id: Uuid) -> sqlx::Result<Removed> {
         "days_of_calls": "delete from number_days where tenant_id = $1",
         "days_of_costs": "delete from spend_days where tenant_id = $1",
         "contacts": "delete from contacts where tenant_id = $1",
+        "played_calls": "delete from sandbox_calls where tenant_id = $1",
         "webhooks": "delete from webhooks where tenant_id = $1",
         "events_for_webhooks": "delete from webhook_events where tenant_id = $1",
         "carriers": "delete from carriers where tenant_id = $1",

@@ -47,6 +47,14 @@ pub async fn highest_version(db: impl PgExecutor<'_>, name: &str) -> sqlx::Resul
     .await
 }
 
+/// Makes others wait who change the template of this name, until the transaction ends.
+pub async fn alone(db: impl PgExecutor<'_>, name: &str) -> sqlx::Result<()> {
+    sqlx::query!("select pg_advisory_xact_lock(hashtextextended('template ' || $1::text, 0)) as held", name)
+        .fetch_one(db)
+        .await
+        .map(|_| ())
+}
+
 /// Saves a template, replacing the one with the same name.
 pub async fn put(db: &mut PgConnection, name: &str, version: i32, body: &Value) -> sqlx::Result<()> {
     sqlx::query!(

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     http::labels,
     model::{
-        error::{Error, Result, same_version},
+        error::{Error, NOT_THERE, Result, same_version},
         language::Language,
         same::is_same,
         settings::{self, Settings, SettingsError, Template},
@@ -82,11 +82,14 @@ pub async fn at_version(db: impl PgExecutor<'_>, name: &str, version: i32) -> Re
 }
 
 /// Saves a template as the next version. `create`: there must be none with this name yet.
-pub async fn put(change: &mut Change, mut template: Template, create: bool) -> Result<Template> {
+pub async fn put(change: &mut Change, mut template: Template, create: bool, if_match: Option<i64>) -> Result<Template> {
+    // One after the other, so that the version that is compared is the one that is replaced.
+    template_store::alone(change.db(), template.name.as_str()).await?;
     let before = get(change.db(), template.name.as_str()).await?;
     if create && before.is_some() {
         return Err(Error::from(Code::TemplateNameTaken.with("name", template.name.as_str())));
     }
+    same_version(if_match, before.as_ref().map_or(NOT_THERE, |before| before.version.into()))?;
     if let Some(external_id) = &template.external_id {
         labels::hold_id(change, "template", external_id).await?;
         let all = list(change.db()).await?;
@@ -122,7 +125,11 @@ pub async fn put(change: &mut Change, mut template: Template, create: bool) -> R
 }
 
 /// Deletes the platform's template. A built-in one with the same name counts again.
-pub async fn delete(change: &mut Change, name: &str) -> Result<()> {
+pub async fn delete(change: &mut Change, name: &str, if_match: Option<i64>) -> Result<()> {
+    template_store::alone(change.db(), name).await?;
+    if let Some(before) = get(change.db(), name).await? {
+        same_version(if_match, before.version.into())?;
+    }
     let before = template_store::delete(change.db(), name).await?;
     let before = before.ok_or(Error::NotFound("template of the platform's own"))?;
     audit(change, "delete", name, Some(before), None).await

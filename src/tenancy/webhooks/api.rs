@@ -92,7 +92,7 @@ pub async fn update_webhook(
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     hears_all(&actor)?;
-    let With { of: patch, labels }: With<WebhookPatch> = input::parse(&body)?;
+    let With { of: patch, labels } = input::patch::<With<WebhookPatch>, Webhook>(&body)?;
     let work = async |change: &mut _| {
         let webhook = update(change, actor.tenant, *path, patch, request.if_match).await?;
         let webhook = labels::changed(change, webhook, labels).await?;

@@ -51,6 +51,11 @@ codes! {
     EmailHasAccount "email_has_account" Conflict ChooseAnother "This e-mail address already has an account. Sign in with it, or have another address entered." "Zu dieser E-Mail-Adresse gibt es bereits ein Konto. Melden Sie sich damit an, oder lassen Sie eine andere Adresse eintragen.";
     KeyAboveYours "key_above_yours" Forbidden AskAdministrator "The key has more rights than you have." "Der Schlüssel hat mehr Rechte als Sie.";
     NotFromOurPage "not_from_our_page" Forbidden ReadAgain "The request did not come from one of our pages. Reload the page. Scripts must send its token as X-CSRF-Token." "Die Anfrage kam nicht von einer unserer Seiten. Laden Sie die Seite neu. Skripte müssen deren Token als X-CSRF-Token senden.";
+    // Test mode.
+    NotASandbox "not_a_sandbox" Conflict ReadDescription "Only for a tenant that was created as a sandbox (sandbox: true)." "Nur für Mandanten, die als Testmandant angelegt wurden (sandbox: true).";
+    TooManyPlayed "too_many_played" TooMany Wait "At most {most} calls are played in a minute. Try again in {seconds} seconds." "In einer Minute werden höchstens {most} Anrufe gespielt. Versuchen Sie es in {seconds} Sekunden wieder.";
+    RingsNobody "rings_nobody" Field Correct "does not fit: nobody is rung by this call, whose route is {route}" "passt nicht: Dieser Anruf lässt niemanden klingeln, sein Weg ist {route}";
+    NotRung "not_rung" Field Correct "is not rung by this call" "klingelt bei diesem Anruf nicht";
     // Recordings.
     RecordingHeld "recording_held" Conflict ChangeFirst "This recording is under a legal hold ({reason}). End the hold first, if you may." "Diese Aufzeichnung darf nicht gelöscht werden ({reason}). Heben Sie zuerst die Sperre auf, wenn Sie das dürfen.";
     RecordingsHeld "recordings_held" Conflict ChangeFirst "{recordings} recordings of this tenant are under a legal hold. End the holds first." "{recordings} Aufzeichnungen dieses Mandanten dürfen nicht gelöscht werden. Heben Sie zuerst deren Sperren auf.";

@@ -1,5 +1,7 @@
 //! Reads nouns, verbs and fields from the API's description.
 
+use std::collections::BTreeSet;
+
 use actix_web::App;
 use serde_json::Value;
 use utoipa::OpenApi as _;
@@ -99,7 +101,13 @@ impl Description {
 
     fn of(document: Value) -> Self {
         let mut description = Self { document, nouns: Vec::new() };
-        let mut nouns = description.paths().filter_map(|path| description.noun(path)).collect::<Vec<_>>();
+        let mut lists = description.paths().map(ToOwned::to_owned).collect::<BTreeSet<_>>();
+        // Things that are shown one by one, and not listed.
+        lists.extend(description.paths().filter_map(|path| {
+            let (list, parameter) = path.strip_prefix(BASE)?.split_once('/')?;
+            parameter.starts_with('{').then(|| format!("{BASE}{list}"))
+        }));
+        let mut nouns = lists.iter().filter_map(|path| description.noun(path)).collect::<Vec<_>>();
         nouns.sort_by(|one, other| one.name.cmp(&other.name));
         description.nouns = nouns;
         description

@@ -33,6 +33,7 @@ pub fn noun(segments: &[&str]) -> Option<String> {
         match *segment {
             "admin" | "tenants" if !is_last => {}
             parameter if parameter.starts_with('{') => {}
+            "live" | "monitoring" | "sandbox" if !is_last => words.push((*segment).to_owned()),
             "phone-numbers" => words.push("number".to_owned()),
             word if is_last || follows => words.push(singular(word)),
             _ => return None,
@@ -64,7 +65,7 @@ pub fn singular(word: &str) -> String {
     let hisses = ["ches", "shes", "xes", "sses"].iter().any(|end| word.ends_with(end));
     match word {
         "phone-numbers" => "number".to_owned(),
-        "settings" | "status" => word.to_owned(),
+        "settings" | "status" | "stats" | "health" => word.to_owned(),
         _ if hisses => word[..word.len() - 2].to_owned(),
         _ => match (word.strip_suffix("ies"), word.strip_suffix('s')) {
             (Some(stem), _) => format!("{stem}y"),
@@ -80,6 +81,18 @@ pub fn about(noun: &str, path: &str) -> String {
         "agent" => "Agents: people of a tenant and their phones",
         "audit" => "The audit log: who changed what",
         "contact" => "Contacts: whom a tenant calls and is called by",
+        "call-job" => "Calls that are made by a click, while they are made",
+        "live-agent" => "Agents as they are right now",
+        "live-call" => "Calls that are up right now",
+        "live-queue" => "Queues as they are right now, with who waits",
+        "live-registration" => "Phones that are registered right now",
+        "monitoring-error" => "What failed lately",
+        "monitoring-health" => "What is wrong with the platform",
+        "monitoring-stats" => "How much there is",
+        "sandbox-call" => "Calls that are played in a sandbox",
+        "sandbox-mail" => "Mails of a sandbox, which were not sent",
+        "webhook" => "Webhooks: endpoints that are told of events",
+        "webhook-delivery" => "Events on their way to a webhook",
         "call" => "Calls: who called whom, and how it went",
         "carrier" => "Carriers: their rates and health",
         "cluster" => "Clusters: switches that serve the same tenants",
@@ -130,7 +143,11 @@ pub fn columns(noun: &str) -> Option<&'static [&'static str]> {
         "pool" => &["first_number", "last_number", "used", "held", "free", "id"],
         "recording" => &["began_at", "duration_ms", "bytes", "legal_hold", "call_id", "id"],
         "switch" => &["name", "status", "id"],
-        "tenant" => &["domain", "name", "status", "id"],
+        "live-call" => &["began_at", "direction", "state", "dialled", "id"],
+        "sandbox-call" => &["began_at", "direction", "from", "to", "outcome", "cause", "over", "id"],
+        "sandbox-mail" => &["created_at", "to", "template", "subject", "id"],
+        "webhook-delivery" => &["created_at", "topic", "status", "attempts", "id"],
+        "tenant" => &["domain", "name", "status", "sandbox", "id"],
         _ => return None,
     })
 }
@@ -252,6 +269,11 @@ mod tests {
             ("switches/{id}/pushes", Some("switch-push")),
             ("clusters/{id}/configuration", Some("cluster-configuration")),
             ("webhooks", Some("webhook")),
+            ("live/calls", Some("live-call")),
+            ("monitoring/stats", Some("monitoring-stats")),
+            ("sandbox/mails", Some("sandbox-mail")),
+            ("call-jobs", Some("call-job")),
+            ("webhooks/{id}/deliveries", Some("webhook-delivery")),
             ("tenants/{tenant_id}", None),
             ("phone-numbers/bulk", None),
             ("phone-numbers/agent/{agent_id}", None),

@@ -75,6 +75,8 @@ pub struct ThingPage<'a> {
     /// The links by which it is called, and the numbers.
     pub dials: Vec<(String, String)>,
     pub state: Option<String>,
+    /// Whether it is a tenant that is there for tests.
+    pub sandbox: bool,
     pub once: Vec<(String, String)>,
     pub told: Vec<(String, String)>,
     /// What is shown to those who can't change it.
@@ -164,6 +166,7 @@ impl<'a> ThingPage<'a> {
             acts: Vec::new(),
             dials: Vec::new(),
             state: None,
+            sandbox: false,
             once: Vec::new(),
             told: Vec::new(),
             facts: Vec::new(),
@@ -324,6 +327,7 @@ async fn one_form(at: &At, thing: &Value, showing: Showing<'_>, status: StatusCo
         "switches" => state_of_switch(at, thing).await?,
         _ => thing["status"].as_str().map(ToOwned::to_owned),
     };
+    page.sandbox = thing["sandbox"] == true;
     page.can_write = at.may_write() && at.spec.patch.is_some();
     let shown = at.visitor.in_query("shown").and_then(|id| id.parse().ok());
     match at.visitor.kept(shown).await? {

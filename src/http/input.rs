@@ -13,6 +13,9 @@ use crate::{
     text::{Code, Why},
 };
 
+/// What everything is shown with, and nobody changes.
+const OF_ALL: [&str; 5] = ["id", "tenant_id", "version", "created_at", "updated_at"];
+
 /// The largest JSON body in bytes, enough for ten thousand agents.
 pub const MAX_BODY: usize = 4 * 1024 * 1024;
 
@@ -42,6 +45,9 @@ pub fn patch<T: DeserializeOwned + Debug, Shown: PartialSchema>(body: &[u8]) -> 
     parse(body).map_err(|problem| {
         let field = problem.named().filter(|field| !field.contains('.')).map(ToOwned::to_owned);
         let is_shown = |field: &String| {
+            if OF_ALL.contains(&field.as_str()) {
+                return true;
+            }
             let schema = serde_json::to_value(Shown::schema()).unwrap_or_default();
             let parts = schema["allOf"].as_array().into_iter().flatten();
             parts.chain([&schema]).any(|part| part["properties"].get(field).is_some())

@@ -65,8 +65,9 @@ pub async fn list_pools(
 pub async fn show_pool(api: Data<Api>, actor: Actor, path: Path<(Uuid, Uuid)>) -> Result<HttpResponse, Problem> {
     let (tenant, id) = path.into_inner();
     let tenant = actor.in_tenant(tenant)?;
-    let pool = store::get(&mut *api.read(&actor).await?, tenant, id).await?;
-    let pool = pool.ok_or_else(|| Problem::not_found("pool"))?;
+    let mut db = api.read(&actor).await?;
+    let pool = store::get(&mut *db, tenant, id).await?.ok_or_else(|| Problem::not_found("pool"))?;
+    let pool = labels::of(&mut db, pool).await?;
     Ok(change::shown(&pool, pool.version))
 }
 

@@ -55,7 +55,7 @@ fn with_traces(filter: EnvFilter) -> Result<(), LogError> {
     let log = fmt::layer().with_writer(std::io::stderr).log_internal_errors(false);
     let log = if std::io::stderr().is_terminal() { log.boxed() } else { log.json().boxed() };
     let _ = LOG.set(Box::new(move |filter| drop(handle.reload(filter))));
-    let _ = registry().with(log.with_filter(filter)).with(traces::layer()?).try_init();
+    let _ = registry().with(log.with_filter(filter)).with(traces::layer(module_path!())?).try_init();
     Ok(())
 }
 
@@ -70,9 +70,6 @@ pub fn set_level(wanted: Option<&str>) -> Result<(), BadFilter> {
 
 /// What a node logs by default.
 pub const USUAL: &str = "info";
-
-/// The target of what is logged about requests.
-pub const TARGET: &str = module_path!();
 
 /// The log can't be set up.
 #[derive(Debug, thiserror::Error)]

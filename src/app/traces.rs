@@ -21,7 +21,6 @@ use tracing::{Level, Subscriber};
 use tracing_subscriber::{Layer, filter::Targets, registry::LookupSpan};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
-use super::telemetry;
 use crate::node::trace;
 
 /// For one batch.
@@ -46,8 +45,8 @@ pub fn are_wanted() -> bool {
     ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"].iter().any(|name| set(name))
 }
 
-/// The layer that exports spans. Of statements it has the text, not the values.
-pub fn layer<S: Subscriber + for<'a> LookupSpan<'a>>() -> Result<impl Layer<S>, TracesError> {
+/// The layer that exports spans, also those of the target `requests`. Of statements it has the text, not the values.
+pub fn layer<S: Subscriber + for<'a> LookupSpan<'a>>(requests: &str) -> Result<impl Layer<S> + use<S>, TracesError> {
     let share = match std::env::var("OTEL_TRACES_SAMPLER_ARG") {
         Ok(text) => match text.trim().parse::<f64>() {
             Ok(share) if (0.0..=1.0).contains(&share) => share,
@@ -59,8 +58,8 @@ pub fn layer<S: Subscriber + for<'a> LookupSpan<'a>>() -> Result<impl Layer<S>, 
     trace::begin(share);
     let exported = Targets::new()
         .with_target(trace::TARGET, Level::TRACE)
-        .with_target(telemetry::TARGET, Level::INFO)
-        .with_target("sqlx::query", Level::DEBUG);
+        .with_target(requests, Level::INFO)
+        .with_target("sqlx", Level::DEBUG);
     Ok(tracing_opentelemetry::layer().with_tracer(tracer).with_filter(exported))
 }
 

@@ -1,11 +1,14 @@
 //! Reads a JSON body, so that errors name the field.
 
-use std::fmt::Debug;
+use std::{collections::HashMap, fmt::Debug};
 
 use actix_web::web::Bytes;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use utoipa::PartialSchema;
+use utoipa::{
+    ToSchema,
+    openapi::{RefOr, Schema},
+};
 
 use super::problem::Problem;
 use crate::{
@@ -38,7 +41,7 @@ pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
 /// The same for a merge patch of something that is shown as `Shown`: a field that is shown but can't be changed says so.
 ///
 /// `null` for a field that can't be empty is refused rather than taken for an absent one.
-pub fn patch<T: DeserializeOwned + Debug, Shown: PartialSchema>(body: &[u8]) -> Result<T, Problem> {
+pub fn patch<T: DeserializeOwned + Debug, Shown: ToSchema>(body: &[u8]) -> Result<T, Problem> {
     if let Some(field) = without_effect::<T>(body) {
         return Err(Problem::of_json(field, Code::Missing.into()));
     }
@@ -48,15 +51,24 @@ pub fn patch<T: DeserializeOwned + Debug, Shown: PartialSchema>(body: &[u8]) -> 
             if OF_ALL.contains(&field.as_str()) {
                 return true;
             }
-            let schema = serde_json::to_value(Shown::schema()).unwrap_or_default();
-            let parts = schema["allOf"].as_array().into_iter().flatten();
-            parts.chain([&schema]).any(|part| part["properties"].get(field).is_some())
+            let mut parts = Vec::new();
+            Shown::schemas(&mut parts);
+            let json = |schema: &RefOr<Schema>| serde_json::to_value(schema).unwrap_or_default();
+            let parts = parts.iter().map(|(name, schema)| (name.as_str(), json(schema))).collect();
+            has_field(&json(&Shown::schema()), field, &parts)
         };
         match field.filter(|field| problem.is(Code::UnknownField) && is_shown(field)) {
             Some(field) => Problem::of_field(field, Code::CantChange.into()),
             None => problem,
         }
     })
+}
+
+/// Whether what has this schema has the field itself, or by a part that stands in it. `parts`: the schemas that it names.
+fn has_field(schema: &Value, field: &str, parts: &HashMap<&str, Value>) -> bool {
+    let named = schema["$ref"].as_str().and_then(|name| parts.get(name.rsplit('/').next()?));
+    let joined = ["allOf", "oneOf"].iter().filter_map(|how| schema[*how].as_array()).flatten();
+    schema["properties"].get(field).is_some() || joined.chain(named).any(|part| has_field(part, field, parts))
 }
 
 /// A field that is `null`, which is read as if it were absent.

@@ -260,7 +260,10 @@ async fn every_kind_of_thing_is_created_read_kept_found_and_deleted_as_terraform
             };
             assert_eq!(again.status, 200, "{name}: {}", again.text());
             for (field, value) in of_read.as_object().unwrap() {
-                assert_eq!(&again.json()[field], value, "{name}: {field} stays");
+                // The rest is what a node says of its visits.
+                if name != "event socket" || ["address", "version"].contains(&field.as_str()) {
+                    assert_eq!(&again.json()[field], value, "{name}: {field} stays");
+                }
             }
             assert_eq!(again.header("ETag"), read.header("ETag"), "{name}");
         }

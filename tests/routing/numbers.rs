@@ -119,6 +119,9 @@ async fn ten_thousand_numbers_are_one_statement_and_one_generation() {
     for json in [&mut told, &mut shown] {
         assert!(json["created_at"].take().is_string() && json["updated_at"].take().is_string());
     }
+    // Nothing is noted on it.
+    let noted = ["external_id", "metadata"].map(|field| shown.as_object_mut().unwrap().remove(field).unwrap());
+    assert_eq!(noted, [Value::Null, json!({})]);
     assert_eq!(told, shown, "the audit log says what was made");
     stage.stop().await;
 }

@@ -42,7 +42,7 @@ pub fn note(left: Left) {
         let mut noted = noted.borrow_mut();
         match noted.iter_mut().find(|known| known.policy == left.policy) {
             Some(known) if known.left > left.left || known.left == left.left && known.reset < left.reset => {
-                *known = left
+                *known = left;
             }
             Some(_) => {}
             None => noted.push(left),

@@ -84,7 +84,7 @@ impl Error {
     }
 
     /// Something else has this name already: this one.
-    pub fn taken(why: impl Into<Why>, kind: UsedKind, id: uuid::Uuid, name: impl ToString) -> Self {
+    pub fn taken(why: impl Into<Why>, kind: UsedKind, id: uuid::Uuid, name: &impl ToString) -> Self {
         Self::Taken(why.into(), Used { kind, id, name: name.to_string() })
     }
 

@@ -33,8 +33,7 @@ pub fn belongs_to(span: &Span, id: Uuid) {
     let drawn = u64::from(u32::from_be_bytes([bytes[12], bytes[13], bytes[14], bytes[15]]));
     let flags = if drawn < *share { TraceFlags::SAMPLED } else { TraceFlags::NOT_SAMPLED };
     // Nobody has this span: whatever belongs to the id stands below it, wherever and whenever it was.
-    let [.., a, b, c, d, e, f, g, h] = *bytes;
-    let root = SpanId::from_bytes([a, b, c, d, e, f, g, h]);
+    let root = SpanId::from_bytes(std::array::from_fn(|at| bytes[8 + at]));
     let parent = SpanContext::new(TraceId::from_bytes(*bytes), root, flags, true, TraceState::default());
     // It fails for a span that no layer exports.
     let _ = span.set_parent(Context::new().with_remote_span_context(parent));

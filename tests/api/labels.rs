@@ -102,6 +102,7 @@ fn kinds(tenant: Uuid, n: usize) -> Vec<Kind> {
     ]
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "as json! gives it")]
 fn with(body: &Value, more: Value) -> Value {
     let mut body = body.clone();
     body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());

@@ -64,7 +64,7 @@ pub async fn create_agent(
     let work = async |change: &mut Change| {
         if let Some(known) = store::by_email(change.db(), tenant, new.email.as_str()).await? {
             let why = Code::EmailTaken.with("email", &new.email);
-            return Err(Error::taken(why, UsedKind::Agent, known.user.id, known.user.email).into());
+            return Err(Error::taken(why, UsedKind::Agent, known.user.id, &known.user.email).into());
         }
         let made = create(change, maker(&api, &actor), tenant, new).await?;
         let made = labels::made(change, made, labels).await?;
@@ -137,6 +137,7 @@ const SORTS: [&str; 3] = [CREATED, "name", "email"];
 /// It can be sorted by `created_at`, `name` (the last name first) or `email`.
 #[utoipa::path(tag = "agents", params(TenantQuery, ListQuery, ExpandQuery, ExternalIdQuery, SortQuery, PageQuery), responses((status = 200, body = Page<Agent>)))]
 #[get("/v1/admin/agents")]
+#[expect(clippy::too_many_arguments, reason = "each is taken from the request")]
 pub async fn list_agents(
     api: Data<Api>,
     actor: Actor,
@@ -171,7 +172,7 @@ pub async fn show_agent(
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.tenant_or(query.tenant_id)?;
     let mut db = api.read(&actor).await?;
-    let agent = store::get(&mut *db, tenant, *path).await?;
+    let agent = store::get(&mut db, tenant, *path).await?;
     let agent = agent.ok_or_else(|| Problem::not_found("agent"))?;
     let agent = labels::of(&mut db, agent).await?;
     Ok(change::shown(&agent, agent.user.version))
@@ -234,7 +235,7 @@ pub async fn agent_by_email(
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.tenant_or(query.tenant_id)?;
     let mut db = api.read(&actor).await?;
-    let agent = store::by_email(&mut *db, tenant, &path).await?;
+    let agent = store::by_email(&mut db, tenant, &path).await?;
     let agent = agent.ok_or_else(|| Problem::not_found("agent"))?;
     let agent = labels::of(&mut db, agent).await?;
     Ok(change::shown(&agent, agent.user.version))

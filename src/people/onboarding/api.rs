@@ -51,7 +51,7 @@ pub async fn create_tenant(
     let work = async |change: &mut Change| {
         if let Some(known) = tenants::store::by_domain(change.db(), &new.domain).await? {
             let why = Code::DomainTaken.with("domain", &new.domain);
-            return Err(Error::taken(why, UsedKind::Tenant, known.id, known.domain).into());
+            return Err(Error::taken(why, UsedKind::Tenant, known.id, &known.domain).into());
         }
         let made = super::create(&api.auth.public_url, change, new, None).await?;
         let made = labels::made(change, made, labels).await?;

@@ -246,12 +246,11 @@ impl Play {
             put("cc_queue", &queue);
             put("cc_side", "member");
             put("cc_queue_joined_epoch", &(self.began / 1000).to_string());
-            match self.answered() {
-                Some(at) => put("cc_queue_answered_epoch", &(at / 1000).to_string()),
-                None => {
-                    put("cc_queue_canceled_epoch", &(self.ends() / 1000).to_string());
-                    put("cc_cancel_reason", if self.outcome == Outcome::NoAnswer { "BREAK_OUT" } else { "TIMEOUT" });
-                }
+            if let Some(at) = self.answered() {
+                put("cc_queue_answered_epoch", &(at / 1000).to_string());
+            } else {
+                put("cc_queue_canceled_epoch", &(self.ends() / 1000).to_string());
+                put("cc_cancel_reason", if self.outcome == Outcome::NoAnswer { "BREAK_OUT" } else { "TIMEOUT" });
             }
         }
         // A queue answers at once.

@@ -19,6 +19,7 @@ pub const LONGEST_CALL_ID: usize = 256;
 /// The story of one leg. Times are milliseconds since 1970.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Told {
     pub leg: Uuid,
     /// Whose the record says it is, which has to be checked.

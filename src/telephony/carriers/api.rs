@@ -99,7 +99,7 @@ pub async fn show_carrier(api: Data<Api>, actor: Actor, path: Path<Uuid>) -> Res
 #[get("/v1/carriers/by-name/{name}")]
 pub async fn carrier_by_name(api: Data<Api>, actor: Actor, path: Path<String>) -> Result<HttpResponse, Problem> {
     let mut db = api.read(&actor).await?;
-    let carrier = store::by_name(&mut *db, &path).await?;
+    let carrier = store::by_name(&mut db, &path).await?;
     let carrier = carrier.ok_or_else(|| Problem::not_found("carrier"))?;
     let carrier = labels::of(&mut db, carrier).await?;
     Ok(change::shown(&carrier, carrier.version))

@@ -110,7 +110,7 @@ pub async fn create(change: &mut Change, new: NewCarrier) -> Result<Carrier> {
         change.hold(tenant).await?;
     }
     if let Some(known) = store::by_name(change.db(), new.name.as_str()).await? {
-        return Err(Error::taken(Code::CarrierNameTaken, UsedKind::Carrier, known.id, known.name));
+        return Err(Error::taken(Code::CarrierNameTaken, UsedKind::Carrier, known.id, &known.name));
     }
     let id = Uuid::now_v7();
     let sealed = new.password.as_ref().map(|password| change.keyring().seal(place(id), password.reveal()));

@@ -77,7 +77,7 @@ pub async fn list_contacts(
     let sorted = sort.sorted(&page, &SORTS)?;
     let mut db = api.read(&actor).await?;
     let sorted = named.sorted(&mut db, Kind::Contact, Some(tenant), sorted).await?;
-    let contacts = store::list(&mut *db, tenant, &filter.wanted()?, &sorted).await?;
+    let contacts = store::list(&mut db, tenant, &filter.wanted()?, &sorted).await?;
     Ok(Json(
         labels::page(&mut db, sorted.page(contacts, |contact| contact.id, |contact, _| contact.name.to_string()))
             .await?,

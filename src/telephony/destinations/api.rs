@@ -147,7 +147,7 @@ pub async fn destination_by_name(
     let name = DisplayName::parse(&name).map_err(|_| Problem::not_found("destination"))?;
     let kind = TargetKind::named(&kind).ok_or_else(|| Problem::not_found("destination"))?;
     let mut db = api.read(&actor).await?;
-    let found = equal::only(&mut *db, actor.in_tenant(tenant)?, kind, &name).await?;
+    let found = equal::only(&mut db, actor.in_tenant(tenant)?, kind, &name).await?;
     let destination = found.ok_or_else(|| Problem::not_found("destination"))?;
     let destination = labels::of(&mut db, destination).await?;
     Ok(change::shown(&destination, destination.version))

@@ -222,7 +222,7 @@ pub async fn extension_by_number(
     let (tenant, number) = path.into_inner();
     let number = ExtensionNumber::parse(&number).map_err(|_| Problem::not_found("extension"))?;
     let mut db = api.read(&actor).await?;
-    let extension = store::by_number(&mut *db, actor.in_tenant(tenant)?, &number).await?;
+    let extension = store::by_number(&mut db, actor.in_tenant(tenant)?, &number).await?;
     let own = actor.only_own();
     let extension = extension.filter(|extension| own.is_none_or(|own| extension.user_id == Some(own)));
     let extension = extension.ok_or_else(|| Problem::not_found("extension"))?;

@@ -137,7 +137,7 @@ pub async fn group_by_name(api: Data<Api>, actor: Actor, path: Path<(Uuid, Strin
     let (tenant, name) = path.into_inner();
     let name = GroupName::parse(&name).map_err(|_| Problem::not_found("group"))?;
     let mut db = api.read(&actor).await?;
-    let group = store::by_name(&mut *db, actor.in_tenant(tenant)?, &name).await?;
+    let group = store::by_name(&mut db, actor.in_tenant(tenant)?, &name).await?;
     let group = group.ok_or_else(|| Problem::not_found("group"))?;
     let group = labels::of(&mut db, group).await?;
     Ok(change::shown(&group, group.version))

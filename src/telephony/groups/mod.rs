@@ -264,7 +264,7 @@ async fn check(change: &mut Change, before: Option<&Group>, group: &Group) -> Re
         store::by_name(change.db(), group.tenant_id, &group.name).await?.filter(|one| one.id != group.id)
     {
         let why = Code::NameTakenBy.with("name", &group.name).with("kind", "group").with("id", other.id);
-        return Err(Error::taken(why, UsedKind::Group, other.id, other.name));
+        return Err(Error::taken(why, UsedKind::Group, other.id, &other.name));
     }
     let wanted = names_of(group);
     destinations::not_reserved(change, group.tenant_id, &wanted).await?;

@@ -84,7 +84,7 @@ async fn owner(change: &mut Change, tenant: Uuid, names: &[String], but: Uuid) -
 impl store::NameOwner {
     fn of(self, code: Code) -> Error {
         let why = code.with("name", &self.name).with("kind", self.kind).with("id", self.id);
-        Error::taken(why, self.used, self.id, self.name)
+        Error::taken(why, self.used, self.id, &self.name)
     }
 }
 

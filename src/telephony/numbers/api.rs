@@ -158,6 +158,7 @@ const SORTS: [&str; 2] = [CREATED, "number"];
 /// It can be sorted by `created_at` or `number`.
 #[utoipa::path(tag = "phone numbers", params(TenantQuery, ListQuery, ExpandQuery, ExternalIdQuery, SortQuery, PageQuery), responses((status = 200, body = Page<Number>)))]
 #[get("/v1/phone-numbers")]
+#[expect(clippy::too_many_arguments, reason = "each is taken from the request")]
 pub async fn list_numbers(
     api: Data<Api>,
     actor: Actor,
@@ -343,7 +344,7 @@ pub async fn number_by_number(
     let tenant = actor.tenant_or(tenant.tenant_id)?;
     let number = E164::parse(&path).map_err(|_| Problem::not_found("number"))?;
     let mut db = api.read(&actor).await?;
-    let number = store::by_number(&mut *db, tenant, &number).await?;
+    let number = store::by_number(&mut db, tenant, &number).await?;
     let own = actor.only_own();
     let is_own = |number: &Number| {
         own.is_none_or(|own| number.assignment.as_ref().is_some_and(|assignment| assignment.agent_id == own))

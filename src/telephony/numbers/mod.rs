@@ -190,7 +190,7 @@ pub async fn create(change: &mut Change, tenant: Uuid, new: NewNumber) -> Result
     capabilities.dedup();
     if let Some(known) = store::by_number(change.db(), tenant, &parsed.number).await? {
         let why = Code::NumberTaken.with("number", &parsed.number);
-        return Err(Error::taken(why, UsedKind::Number, known.id, known.number));
+        return Err(Error::taken(why, UsedKind::Number, known.id, &known.number));
     }
     let row = store::New {
         tenant,

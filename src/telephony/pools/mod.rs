@@ -147,7 +147,7 @@ async fn no_overlap(change: &mut Change, tenant: Uuid, but: Uuid, first: i64, la
         Some(other) => {
             let why = Code::PoolOverlaps.with("first", other.first_number).with("last", other.last_number);
             let name = format!("{}-{}", other.first_number, other.last_number);
-            Err(Error::taken(why, UsedKind::Pool, other.id, name))
+            Err(Error::taken(why, UsedKind::Pool, other.id, &name))
         }
     }
 }

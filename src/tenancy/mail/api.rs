@@ -79,7 +79,7 @@ pub async fn list_mails(
     }
     let mails = store::unsent(&mut *db, tenant, None, window).await?;
     let keyring = api.changes.keyring();
-    let mails = mails.into_iter().map(|mail| opened(&keyring, mail)).collect::<Result<Vec<_>, _>>()?;
+    let mails = mails.into_iter().map(|mail| opened(keyring, mail)).collect::<Result<Vec<_>, _>>()?;
     Ok(Json(window.page(mails, |mail| mail.id)))
 }
 
@@ -96,5 +96,5 @@ pub async fn show_mail(
     let mut mails =
         store::unsent(&mut *api.read(&actor).await?, tenant, Some(*path), crate::model::paging::Window::FIRST).await?;
     let mail = mails.pop().ok_or_else(|| Problem::not_found("mail"))?;
-    Ok(Json(opened(&api.changes.keyring(), mail)?))
+    Ok(Json(opened(api.changes.keyring(), mail)?))
 }

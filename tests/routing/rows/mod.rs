@@ -279,14 +279,13 @@ impl Row {
         };
         let mut form = format!("{}&Unique-ID={call}", call_form(&encoded(number), context));
         for (name, value) in channel {
-            match name.as_str() {
-                "caller" => form += &format!("&Caller-Caller-ID-Number={}", encoded(value)),
-                "user_name" | "domain_name" | "originate_disposition" => {
-                    form += &format!("&variable_{name}={}", encoded(value));
-                }
-                _ if name.starts_with("dialplane_") => form += &format!("&variable_{name}={}", encoded(value)),
-                _ => {}
-            }
+            let field = match name.as_str() {
+                "caller" => "Caller-Caller-ID-Number".to_owned(),
+                "user_name" | "domain_name" | "originate_disposition" => format!("variable_{name}"),
+                _ if name.starts_with("dialplane_") => format!("variable_{name}"),
+                _ => continue,
+            };
+            form.extend(["&", &field, "=", &encoded(value)]);
         }
         let answer = self.stage.node.fetch(&form).await;
         assert_eq!(answer.status, 200, "{}", answer.text());

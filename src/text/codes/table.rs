@@ -412,6 +412,7 @@ pub(super) fn thing(english: &str) -> &str {
         "leg" => "Gesprächsseite",
         "contact" => "Kontakt",
         "recording" => "Aufzeichnung",
+        "mail" => "Mail",
         "call record" => "Verbindungsnachweis",
         "signing key" => "Signaturschlüssel",
         "user" => "Konto",

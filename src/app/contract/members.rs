@@ -1,5 +1,7 @@
 //! `?fields=id,name`: items of a list with only some of their members, for whoever reads many and needs little of each.
 
+use std::collections::BTreeSet;
+
 use actix_web::{
     body::{self, BoxBody},
     dev::{ServiceRequest, ServiceResponse},
@@ -17,7 +19,9 @@ pub const FIELDS: &str = "fields";
 pub fn wanted(query: &str) -> Option<Vec<String>> {
     let asked = Query::<Vec<(String, String)>>::from_query(query).ok()?.into_inner();
     let (_, names) = asked.into_iter().find(|(name, _)| name == FIELDS)?;
-    Some(names.split(',').map(|name| name.trim().to_owned()).collect())
+    // Each once: every item is compared with all of them.
+    let names = names.split(',').map(|name| name.trim().to_owned()).collect::<BTreeSet<_>>();
+    Some(names.into_iter().collect())
 }
 
 /// Why a request for some members is refused: one of them is none of the list's.

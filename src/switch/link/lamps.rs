@@ -6,7 +6,7 @@
 //! the link answers, and sends each change. If no node is linked, the lamp is off.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Mutex, PoisonError},
 };
 
@@ -42,7 +42,18 @@ pub struct Asked {
     number: ExtensionNumber,
     /// As the phone writes it: perhaps one that the tenant had before.
     domain: Domain,
-    call_id: String,
+    call_id: CallId,
+}
+
+/// The Call-ID of a watch: the phone's own text, which becomes a line of an event. Whatever follows a line break would be another header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct CallId(String);
+
+impl CallId {
+    fn parse(text: &str) -> Option<Self> {
+        let is_plain = (1..=250).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
+        is_plain.then(|| Self(text.to_owned()))
+    }
 }
 
 impl Asked {
@@ -50,9 +61,7 @@ impl Asked {
     fn read(to: &str, call_id: &str) -> Option<Self> {
         let (key, domain) = to.split_once('@')?;
         let (lamp, number) = Lamp::read(key)?;
-        let is_plain = (1..=250).contains(&call_id.len()) && call_id.bytes().all(|b| b.is_ascii_graphic());
-        is_plain.then_some(())?;
-        Some(Self { lamp, number, domain: Domain::parse(domain).ok()?, call_id: call_id.to_owned() })
+        Some(Self { lamp, number, domain: Domain::parse(domain).ok()?, call_id: CallId::parse(call_id)? })
     }
 }
 
@@ -62,7 +71,7 @@ struct News {
     /// Queues in which something happened, and how often to look yet.
     queues: BTreeMap<QueueName, u8>,
     /// Agents whose status changed.
-    agents: Vec<AgentName>,
+    agents: BTreeSet<AgentName>,
 }
 
 /// What a link has heard about lamps.
@@ -110,8 +119,8 @@ impl Lamps {
             "agent-status-change" => {
                 let Some(agent) = event.get("CC-Agent").and_then(|agent| agent.parse().ok()) else { return false };
                 let mut news = open(&self.news);
-                if news.agents.len() < MOST_ASKED && !news.agents.contains(&agent) {
-                    news.agents.push(agent);
+                if news.agents.len() < MOST_ASKED {
+                    news.agents.insert(agent);
                 }
                 true
             }
@@ -249,7 +258,7 @@ async fn show(
     number: &ExtensionNumber,
     domain: &Domain,
     is_on: bool,
-    call_id: Option<&str>,
+    call_id: Option<&CallId>,
 ) -> Result<(), Unanswered> {
     let key = lamp.key(number);
     let (channel, answer, status) =
@@ -269,7 +278,7 @@ async fn show(
         ("answer-state", answer.to_owned()),
         ("presence-call-direction", "inbound".to_owned()),
     ];
-    headers.extend(call_id.map(|id| ("call-id", id.to_owned())));
+    headers.extend(call_id.map(|id| ("call-id", id.0.clone())));
     talk.fire_presence(&headers).await
 }
 

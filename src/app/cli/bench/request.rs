@@ -16,8 +16,8 @@ pub struct Requests {
     parts: Vec<Part>,
     domain: String,
     tenant: String,
-    /// What comes before and after the length of the body.
-    fields: (String, &'static str),
+    /// What stands between the path and the length of the body.
+    fields: String,
 }
 
 #[derive(Clone)]
@@ -69,7 +69,7 @@ impl Requests {
             parts: cut(form),
             domain: domain.to_owned(),
             tenant: tenant.to_string(),
-            fields: (fields, "\r\n\r\n"),
+            fields,
         }
     }
 
@@ -98,7 +98,7 @@ impl Requests {
         };
         fill(&self.parts, body);
         fill(&self.head, request);
-        for text in [self.fields.0.as_str(), body.len().to_string().as_str(), self.fields.1] {
+        for text in [self.fields.as_str(), body.len().to_string().as_str(), "\r\n\r\n"] {
             request.extend_from_slice(text.as_bytes());
         }
         request.extend_from_slice(body);

@@ -89,12 +89,14 @@ mod tests {
 
     /// Fields that the API takes and a form leaves alone: what other systems note is theirs, a tenant's key or webhook is of that tenant, an agent's extensions are on the agent's page, a switch's token has a page of its own, and a
     /// former domain is kept for as long as usual and given to nobody else.
-    const LEFT: [(&str, &str); 6] = [
+    const LEFT: [(&str, &str); 7] = [
         ("keys", "tenant_id"),
         ("switches", "new_token"),
         ("team", "extensions"),
         ("tenants", "keep_former_days"),
         ("tenants", "reuse"),
+        // It is chosen when the tenant is created, on a page of its own.
+        ("tenants", "sandbox"),
         ("webhooks", "tenant_id"),
     ];
 

@@ -65,7 +65,7 @@ use crate::{
         servers::{Servers, Session},
     },
     switch::{
-        agents,
+        agents, call_backs,
         control::Control,
         fetch::{
             Fetch,
@@ -219,6 +219,7 @@ impl App {
         let (bus, told) = (Arc::clone(&live.bus), Arc::clone(&live));
         tasks.push(tokio::spawn(live::listen::begin(Arc::clone(&live), by_the_clock.clone()).await));
         tasks.push(tokio::spawn(agents::keep::run(Arc::clone(&live), by_the_clock.clone())));
+        tasks.push(tokio::spawn(call_backs::keep::run(Arc::clone(&live), by_the_clock.clone())));
         tasks.push(tokio::spawn(link::visit::watch(by_the_clock)));
         let links = Arc::new(link::states::LinkStates::default());
         tasks.push(tokio::spawn(Arc::clone(&links).watch(pools.work.clone())));

@@ -18,7 +18,7 @@ use super::{monitoring, status};
 use crate::http::problem::Problem;
 use crate::{
     people::{agents, me, onboarding},
-    switch::{agents::api as agent_status, control, link, live, sandbox, simulate},
+    switch::{agents::api as agent_status, call_backs, control, link, live, sandbox, simulate},
     telephony::{
         calls, carriers, contacts, destinations, dialplan, extensions, groups, history, numbers, pools, recordings,
         reports,
@@ -211,6 +211,9 @@ macro_rules! every_route {
             .service(live::api::live_parked)
             .service(live::api::live_gateways)
             .service(live::stream::listen_to_events)
+            .service(call_backs::api::list_call_backs)
+            .service(call_backs::api::show_call_back)
+            .service(call_backs::api::cancel_call_back)
             .service(control::api::make_call)
             .service(control::api::show_call_job)
             .service(control::api::act_on_call)

@@ -8,6 +8,7 @@ mod harness;
 
 mod admission;
 mod agents;
+mod call_backs;
 mod call_time;
 mod contacts;
 mod control;

@@ -77,6 +77,7 @@ const QUIET: &[&str] = &[
     "make_call",
     "play_call",
     "supervise_call",
+    "cancel_call_back",
     "set_agent_status",
     "set_agent_wrap_up",
     "share_recording",

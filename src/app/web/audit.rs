@@ -43,12 +43,13 @@ const ACTIONS: [&str; 15] = [
     "outbound",
     "purge",
 ];
-const KINDS: [&str; 18] = [
+const KINDS: [&str; 19] = [
     "agents",
     "users",
     "extensions",
     "groups",
     "destinations",
+    "call-backs",
     "numbers",
     "dialplan-entries",
     "pools",

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::{
     model::{channel, device::Only},
-    routing::{CONSENT, MESSAGE, transfers::BACK},
+    routing::{CONSENT, MESSAGE, address, transfers::BACK},
     text::{DialNumber, Domain, E164, ExtensionNumber, Keys, SipUsername},
 };
 
@@ -156,8 +156,27 @@ pub enum Order {
     Announce(Uuid),
     /// Both sides hear that they are recorded.
     Consent(Uuid),
+    /// A leg without a phone waits in a queue (ID and domain), for somebody with this number who has waited so many seconds there.
+    HoldPlace {
+        leg: Uuid,
+        queue: Uuid,
+        domain: Domain,
+        number: DialNumber,
+        waited: u32,
+    },
+    /// A phone that has answered calls a number, as if its keys had been pressed.
+    CallBack {
+        leg: Uuid,
+        user: SipUsername,
+        domain: Domain,
+        to: DialNumber,
+        shows: Option<E164>,
+    },
     Place(Placing),
 }
+
+/// What an agent's phone shows besides the number of whoever is called back.
+const CALL_BACK_NAME: &str = "Callback";
 
 /// For how long somebody who was put aside hears music, and then as long a tone now and then.
 const ASIDE: u16 = 600;
@@ -209,6 +228,34 @@ impl fmt::Display for Order {
             }
             Self::Announce(leg) => write!(f, "uuid_broadcast {leg} tone_stream://%(200,100,800);loops=2 both"),
             Self::Consent(leg) => write!(f, "uuid_broadcast {leg} {CONSENT} both"),
+            // The name says to the agent why their phone rings. Its music is silence, and it ends when the agent leaves it.
+            Self::HoldPlace { leg, queue, domain, number, waited } => write!(
+                f,
+                "originate {{origination_uuid={leg},process_cdr=false,origination_caller_id_number={number},\
+                 origination_caller_id_name={CALL_BACK_NAME},effective_caller_id_number={number},\
+                 effective_caller_id_name={CALL_BACK_NAME},cc_base_score={waited},cc_moh_override=silence_stream://-1,\
+                 hangup_after_bridge=true}}null/call-back 'callcenter:{}' inline",
+                address(*queue, domain),
+            ),
+            Self::CallBack { leg, user, domain, to, shows } => {
+                let made = channel::MADE_BY;
+                write!(
+                    f,
+                    "uuid_transfer {leg} 'm:^:set:{made}={user}@{domain}^unset:{}^unset:{}^unset:{}^unset:{}^set:{}={to}",
+                    channel::TAKEN_BY,
+                    channel::ON_BEHALF,
+                    channel::BACK,
+                    channel::HOPS,
+                    channel::PLACES,
+                )?;
+                if let Some(number) = shows {
+                    write!(f, "^set:{}={number}", channel::SHOWS)?;
+                }
+                write!(
+                    f,
+                    "^set:hangup_after_bridge=true^set:execute_on_pre_bridge=transfer_vars:{made}^transfer:{to} XML {domain}' inline"
+                )
+            }
             Self::Place(placing) => placing.fmt(f),
         }
     }
@@ -299,6 +346,29 @@ mod tests {
              ^set:RECORD_STEREO=true^set:recording_follow_transfer=true^record_session:recordings/00000000-0000-0000-0000-000000000000-0.wav\
              ^transfer:+498912345678 XML acme.test' inline"
         );
+    }
+
+    #[test]
+    fn a_place_in_a_queue_is_held_until_an_agents_phone_calls_whoever_waited() {
+        let (domain, number) = (Domain::parse("acme.test").unwrap(), DialNumber::parse("+4915112345678").unwrap());
+        let (leg, queue) = (Uuid::nil(), Uuid::max());
+        let held = Order::HoldPlace { leg, queue, domain: domain.clone(), number: number.clone(), waited: 75 };
+        assert_eq!(
+            held.to_string(),
+            "originate {origination_uuid=00000000-0000-0000-0000-000000000000,process_cdr=false,\
+             origination_caller_id_number=+4915112345678,origination_caller_id_name=Callback,\
+             effective_caller_id_number=+4915112345678,effective_caller_id_name=Callback,cc_base_score=75,\
+             cc_moh_override=silence_stream://-1,hangup_after_bridge=true}null/call-back \
+             'callcenter:ffffffffffffffffffffffffffffffff.acme.test' inline"
+        );
+        let user = SipUsername::parse("u7k").unwrap();
+        let calls = Order::CallBack { leg, user, domain, to: number, shows: E164::parse("+493012345678").ok() };
+        let calls = calls.to_string();
+        assert!(calls.starts_with(
+            "uuid_transfer 00000000-0000-0000-0000-000000000000 'm:^:set:dialplane_made_by=u7k@acme.test^"
+        ));
+        assert!(calls.contains("^set:dialplane_shows=+493012345678^"), "{calls}");
+        assert!(calls.ends_with("^transfer:+4915112345678 XML acme.test' inline"), "{calls}");
     }
 
     fn supervises(mode: Mode) -> Then {

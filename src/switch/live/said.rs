@@ -424,7 +424,8 @@ fn transport_in(status: &str) -> Option<String> {
 pub(super) fn line(channel: &str) -> Line {
     match channel.split('/').collect::<Vec<_>>()[..] {
         ["sofia", "internal", ..] => Line::Phone,
-        ["loopback", ..] => Line::Inner,
+        // A place that is held in a queue for somebody who is called back is a leg without a phone.
+        ["loopback" | "null", ..] => Line::Inner,
         _ => Line::Outside,
     }
 }

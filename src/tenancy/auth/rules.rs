@@ -296,6 +296,9 @@ pub const RULES: &[(&str, &str, Rule)] = &[
     ("PUT",    "/v1/tenants/{tenant_id}/destinations/by-name/{kind}/{name}", Rule::Needs(Resource::Destinations, WRITE)),
     ("PATCH",  "/v1/tenants/{tenant_id}/destinations/{id}", Rule::Needs(Resource::Destinations, WRITE)),
     ("DELETE", "/v1/tenants/{tenant_id}/destinations/{id}", Rule::Needs(Resource::Destinations, WRITE)),
+    ("GET",    "/v1/tenants/{tenant_id}/call-backs", Rule::Needs(Resource::Destinations, READ)),
+    ("GET",    "/v1/tenants/{tenant_id}/call-backs/{id}", Rule::Needs(Resource::Destinations, READ)),
+    ("POST",   "/v1/tenants/{tenant_id}/call-backs/{id}/cancel", Rule::Needs(Resource::Destinations, WRITE)),
 
     ("POST",   "/v1/tenants/{tenant_id}/dialplan-entries", Rule::Needs(Resource::Dialplan, WRITE)),
     ("GET",    "/v1/tenants/{tenant_id}/dialplan-entries", Rule::Needs(Resource::Dialplan, READ)),

@@ -72,6 +72,8 @@ codes! {
     IsRecorded "is_recorded" Conflict ReadAgain "The call is recorded already." "Das Gespräch wird schon aufgezeichnet.";
     RecordedByPolicy "recorded_by_policy" Forbidden AskAdministrator "The company records this call. You can pause the recording, but only a manager can stop it." "Das Unternehmen zeichnet dieses Gespräch auf. Sie können die Aufzeichnung anhalten, beenden kann sie nur eine Führungskraft.";
     NotRecorded "not_recorded" Conflict ReadAgain "The call is not recorded." "Das Gespräch wird nicht aufgezeichnet.";
+    CallBackUnderWay "call_back_under_way" Conflict ReadAgain "An agent's phone calls this number at this moment. End that call, or wait until it is over." "Gerade ruft ein Mitarbeiter diese Nummer an. Beenden Sie dieses Gespräch, oder warten Sie, bis es vorbei ist.";
+    CallBackOver "call_back_over" Conflict ReadAgain "Nobody will call this number any more: it was reached, given up or cancelled." "Diese Nummer wird nicht mehr angerufen: Sie wurde erreicht, aufgegeben oder abgebrochen.";
     ActedOn "acted_on" Conflict ReadAgain "Somebody else acts on this call at this moment. Read it again before you try again." "Gerade führt jemand anderes an diesem Gespräch etwas aus. Lesen Sie es noch einmal, bevor Sie es wieder versuchen.";
     SwitchRefused "switch_refused" Conflict ReadAgain "The switch refused: {answer}. The call has changed, perhaps because somebody else was faster." "Die Anlage hat abgelehnt: {answer}. Das Gespräch ist anders als eben, vielleicht war jemand schneller.";
     NoPhoneRegistered "no_phone_registered" Conflict ChangeFirst "No phone of the extension {extension} is registered." "Kein Telefon der Nebenstelle {extension} ist angemeldet.";

@@ -22,6 +22,7 @@
 //! `ROWS=withheld` plays only the rows with that word in their name.
 
 mod basics;
+mod call_backs;
 mod codecs;
 mod connected;
 mod dialled;
@@ -29,6 +30,7 @@ mod groups;
 mod help;
 mod lamps;
 mod menus;
+mod mixed;
 mod outside;
 mod parking;
 mod queues;
@@ -367,6 +369,7 @@ async fn calls_go_as_the_table_says() {
     let rows = [
         // Those that wait longest come first.
         queues::rows(),
+        call_backs::rows(),
         parking::rows(),
         groups::rows(),
         basics::rows(),
@@ -376,6 +379,7 @@ async fn calls_go_as_the_table_says() {
         help::rows(),
         lamps::rows(),
         menus::rows(),
+        mixed::rows(),
         outside::rows(),
         transfers::rows(),
         voicemail::rows(),

@@ -27,6 +27,7 @@ fn call<'a>(destination: &'a str, caller: Option<Caller<'a>>) -> Request<'a> {
         caller_name: None,
         withheld: false,
         hops,
+        waited: call::Waited::default(),
         disposition,
         call,
         phone: Phone::default(),

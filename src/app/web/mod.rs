@@ -78,7 +78,7 @@ use crate::{
 
 /// No inline script or style, nothing from elsewhere, no frame around it.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self'; connect-src 'self'; \
-    form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+    manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 const LANGUAGE_COOKIE: &str = "dialplane_language";
 const THEME_COOKIE: &str = "dialplane_theme";
 const FLASH_COOKIE: &str = "dialplane_flash";
@@ -90,6 +90,7 @@ pub fn pages(config: &mut web::ServiceConfig) {
     config
         .app_data(web::FormConfig::default().limit(MAX_FORM))
         .service(assets::serve_asset)
+        .service(assets::serve_manifest)
         .service(choose_language)
         .service(choose_theme)
         .service(start)

@@ -187,6 +187,8 @@ mod tests {
             include_str!("assets/phone-calls.js"),
             include_str!("assets/phone-desk.js"),
             include_str!("assets/phone-status.js"),
+            include_str!("assets/phone-queues.js"),
+            include_str!("assets/phone-window.js"),
             include_str!("../../../templates/web/phone.html"),
             include_str!("phone.rs"),
         ];

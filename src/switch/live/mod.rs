@@ -17,6 +17,7 @@ pub mod ends;
 pub mod events;
 pub mod gone;
 pub mod leg;
+pub mod levels;
 pub mod listen;
 pub mod names;
 pub mod outbox;
@@ -52,6 +53,7 @@ use self::{
     change::Change,
     chosen::AllChosen,
     events::Bus,
+    levels::Levels,
     names::{AllNames, Carriers},
     publish::{Note, Noted, Told},
     said::Said,
@@ -75,6 +77,7 @@ const MOST_KEPT: usize = 50_000;
 pub struct Live {
     pub names: AllNames,
     pub carriers: Carriers,
+    pub levels: Levels,
     /// What agents have chosen.
     pub chosen: AllChosen,
     pub stirred: Stirred,

@@ -1,12 +1,13 @@
 //! What whoever asks may see of live state, with names.
 
 use sqlx::PgPool;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use uuid::Uuid;
 
 use super::{
     Live,
     agents::{self, Agents},
+    levels::{self, Today},
     names::Names,
     presence::Presence,
     show::{self, NamesOf, Of, Scope},
@@ -59,11 +60,16 @@ impl Asker<'_> {
         let found = show::queues(self.scope, self.live);
         let names = self.names(found.keys().map(|(tenant, _)| *tenant)).await;
         let agents = names.iter().map(|(tenant, names)| (*tenant, self.of_tenant(*tenant, names)));
-        let agents = agents.collect::<std::collections::HashMap<_, _>>();
+        let agents = agents.collect::<HashMap<_, _>>();
+        let mut levels = HashMap::new();
+        for tenant in names.keys() {
+            levels.insert(*tenant, self.live.levels.of(*tenant, self.live.generations(), self.pool).await);
+        }
         let shown = found.into_values().filter_map(|(mut queue, serve)| {
             let names = names.get(&queue.tenant_id);
             show::name_queue(&mut queue, names);
             queue.agents = serving(&serve, agents.get(&queue.tenant_id)?);
+            queue.today = today(levels.get(&queue.tenant_id)?.as_deref(), queue.queue_id);
             let serves = |person| names.is_some_and(|names| names.serves(person, queue.queue_id));
             self.scope.person.is_none_or(serves).then_some(queue)
         });
@@ -136,6 +142,12 @@ impl Asker<'_> {
         }
         shown
     }
+}
+
+/// What is known of a queue's calls of today.
+#[must_use]
+pub fn today(levels: Option<&HashMap<Uuid, Today>>, queue: Uuid) -> Option<Today> {
+    levels.map(|levels| levels.get(&queue).cloned().unwrap_or_else(levels::none_yet))
 }
 
 /// How those are who serve a queue.

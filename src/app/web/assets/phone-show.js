@@ -41,7 +41,7 @@ function shortcut(key) {
   return hasSingleKeys() ? { "aria-keyshortcuts": key } : {};
 }
 
-function stateOf(call) {
+export function stateOf(call) {
   if (call.transferring) return "call.transferring";
   if (call.state !== "talking") return `call.${call.state}`;
   if (call.isHeld) return "call.held";
@@ -107,7 +107,7 @@ function card(call, calls, does) {
     el("p", { class: "figures-line quiet", "data-figures": call.id }));
 }
 
-function clockOf(call) {
+export function clockOf(call) {
   return clock(Math.floor((Date.now() - (call.answered ?? call.began)) / 1000));
 }
 

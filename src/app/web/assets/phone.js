@@ -7,6 +7,7 @@ import { Calls } from "./phone-calls.js";
 import { clearDial, nameOf, openDial, readColleagues, wanted } from "./phone-dial.js";
 import { afterCall, openDesk, showCard, showNumbers, showRecent } from "./phone-desk.js";
 import { openStatus } from "./phone-status.js";
+import { openSmall, showWindow, showWindowClock } from "./phone-window.js";
 import { endOf, keypad, partyOf, say, showCalls, showClocks, showKeys, showQuality, showState, stateButton } from "./phone-show.js";
 
 const calls = new Calls();
@@ -204,6 +205,7 @@ const does = {
 
 function changed() {
   showCalls(calls, does);
+  showWindow(calls, does);
   const { ringing } = calls;
   const others = calls.list.some((call) => call.state === "talking");
   const dialling = calls.list.some((call) => call.state === "ringing_there" && !call.hears);
@@ -377,9 +379,10 @@ window.addEventListener("pagehide", () => { for (const call of calls.list) if (c
 
 openDesk();
 openStatus();
+openSmall(calls, does);
 readColleagues().then(() => showRecent(nameOf));
 showNumbers();
-setInterval(() => showClocks(calls), 1000);
+setInterval(() => { showClocks(calls); showWindowClock(calls); }, 1000);
 stand("offline");
 showShortcuts();
 // What rings in a page that nobody has clicked yet may be silent.

@@ -7,10 +7,11 @@
 //! - of `key`, `user` and `domain`, the last counts: the switch appends them after everything that callers control;
 //! - `domain` must equal `key_value`, which is truncated and not encoded (`xml_url_fetch` in mod_xml_curl.c);
 //! - the caller's identity counts only if the form has no two different values of it;
-//! - a REGISTER may bind an address only in the domain that its sender signs in to.
+//! - a REGISTER may bind an address only in the domain that its sender signs in to, and only to where it comes from.
 
 mod call;
 mod config;
+mod contact;
 
 use std::borrow::Cow;
 
@@ -173,6 +174,8 @@ struct Fields<'a> {
     realm: Option<&'a [u8]>,
     auth_method: Option<&'a [u8]>,
     proof: Proof<'a>,
+    contact_host: Once<'a>,
+    contact_user: Once<'a>,
     to_host: Option<&'a [u8]>,
     to_user: Option<&'a [u8]>,
     group: Option<&'a [u8]>,
@@ -266,6 +269,8 @@ impl<'a> Fields<'a> {
             b"sip_auth_response" => self.proof.response = value,
             // Appended after everything that callers control.
             b"ip" => self.proof.address = value,
+            b"sip_contact_host" => self.contact_host.set(value),
+            b"sip_contact_user" => self.contact_user.set(value),
             b"sip_to_host" => first(&mut self.to_host, value),
             b"sip_to_user" => first(&mut self.to_user, value),
             b"group" => first(&mut self.group, value),
@@ -384,7 +389,7 @@ fn in_domain<'a>(fields: &Fields<'a>, domain: Cow<'a, str>) -> Request<'a> {
         Some(_) => return Request::Domain { domain },
         None => {}
     }
-    if reaches_elsewhere(fields, &domain) {
+    if reaches_elsewhere(fields, &domain) || (is_register(fields) && contact::is_strange(fields)) {
         return Request::Domain { domain };
     }
     let view = match fields.action {

@@ -163,6 +163,7 @@ impl Live {
         let live = Self {
             names: AllNames::default(),
             carriers: Carriers::default(),
+            levels: Levels::default(),
             chosen: AllChosen::default(),
             stirred: Stirred::default(),
             bus: Arc::default(),

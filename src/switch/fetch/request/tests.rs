@@ -77,6 +77,40 @@ fn a_register_binds_no_address_of_another_domain() {
 }
 
 #[test]
+fn a_register_has_only_its_own_place_called() {
+    let form = |method: &str, contact: &str| {
+        format!(
+            "{BASE}&Event-Name=X&action=sip_auth&sip_auth_realm=acme.test{contact}&sip_to_host=acme.test&sip_auth_method={method}&key=id&user=u7kq3&domain=acme.test&ip=198.51.100.7"
+        )
+    };
+    let signed_in = || Ok(user("acme.test", "u7kq3", View::Register { realm: b"acme.test" }));
+    for own in [
+        // An older configuration sends none, and a REGISTER that asks for bindings has none.
+        "",
+        "&sip_contact_host=198.51.100.7",
+        "&sip_contact_user=u7kq3&sip_contact_host=198.51.100.7",
+        "&sip_contact_user=x81jf0&sip_contact_host=x81jf0.invalid",
+        "&sip_contact_user=u7kq3&sip_contact_host=192.168.1.20",
+    ] {
+        assert_eq!(Request::read(form("REGISTER", own).as_bytes()), signed_in(), "{own}");
+    }
+    for strange in [
+        "&sip_contact_user=u7kq3&sip_contact_host=203.0.113.9",
+        "&sip_contact_user=u7kq3&sip_contact_host=sip.carrier.example",
+        "&sip_contact_user=%2B13125550123&sip_contact_host=198.51.100.7",
+        "&sip_contact_user=911&sip_contact_host=192.168.1.20",
+        "&sip_contact_host=198.51.100.7&sip_contact_host=203.0.113.9",
+        "&sip_contact_user=u7kq3&sip_contact_user=911&sip_contact_host=198.51.100.7",
+    ] {
+        assert_eq!(Request::read(form("REGISTER", strange).as_bytes()), Ok(domain("acme.test")), "{strange}");
+    }
+    // A call is answered where it comes from.
+    let by_call = Ok(user("acme.test", "u7kq3", View::Auth { realm: b"acme.test" }));
+    let elsewhere = "&sip_contact_user=u7kq3&sip_contact_host=203.0.113.9";
+    assert_eq!(Request::read(form("INVITE", elsewhere).as_bytes()), by_call);
+}
+
+#[test]
 fn nobody_watches_phones_of_another_domain() {
     let form = |watched: &str| {
         format!(

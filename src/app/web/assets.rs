@@ -116,9 +116,7 @@ pub async fn serve_asset(name: Path<String>) -> HttpResponse {
 /// What a browser needs to install the product as an application, which opens with the phone.
 #[get("/manifest.webmanifest")]
 pub async fn serve_manifest() -> HttpResponse {
-    let icon = |name: &str, size: &str, purpose: &str| {
-        json!({ "src": path(name), "type": if size == "any" { "image/svg+xml" } else { "image/png" }, "sizes": size, "purpose": purpose })
-    };
+    let icon = |name: &str, size: &str, purpose: &str| json!({ "src": path(name), "type": if size == "any" { "image/svg+xml" } else { "image/png" }, "sizes": size, "purpose": purpose });
     let manifest = json!({
         "id": "/", "name": "Dialplane", "short_name": "Dialplane", "start_url": "/app/phone", "scope": "/", "display": "standalone",
         "background_color": "#ffffff", "theme_color": "#1f5fbf",

@@ -41,8 +41,16 @@ pub async fn all(talk: &Talk, is_known: impl Fn(Uuid) -> bool) -> Result<Lists, 
     // It alone says whose a conference is: anybody may be in it (`conf_api_sub_get` in conference_api.c).
     for conference in &mut lists.conferences {
         if let Ok(id) = Uuid::try_parse(&conference.conference_name) {
-            let profile = talk.ask(&format!("conference {id} get profile_name")).await?;
+            let profile = talk.ask(&format!("conference {} get profile_name", id.simple())).await?;
             conference.profile = Some(short(profile.trim())).filter(|profile| profile.contains('.'));
+        }
+    }
+    // Of a phone's call, the phone can choose the channel's name (`X-FS-Channel-Name` in `sofia_handle_sip_i_invite` in sofia.c).
+    for row in lists.channels.iter_mut().filter(|row| !row.name.starts_with("sofia/")).take(MOST_ASKED) {
+        let profile = talk.ask(&format!("uuid_getvar {} sofia_profile_name", row.uuid)).await?;
+        let profile = profile.trim();
+        if profile.bytes().all(|b| b.is_ascii_alphanumeric()) && !profile.is_empty() {
+            row.name = format!("sofia/{profile}/");
         }
     }
     // A list has no variables. A call from outside has its tenant there only; whoever it rings is known by the dial string.
@@ -80,6 +88,12 @@ async fn phone(talk: &Talk, leg: Uuid, is_caller: bool) -> Result<Option<(String
         return Ok(None);
     }
     let (user, domain) = (value("user_name").await?, value("domain_name").await?);
+    // Of a call to another tenant, whose context has put its own domain there.
+    if user.is_none() {
+        let made = value(channel::MADE_BY).await?;
+        let phone = made.as_deref().and_then(|made| made.split_once('@'));
+        return Ok(phone.map(|(user, domain)| (user.to_owned(), domain.to_ascii_lowercase())));
+    }
     Ok(user.zip(domain).map(|(user, domain)| (user, domain.to_ascii_lowercase())))
 }
 

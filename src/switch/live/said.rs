@@ -430,6 +430,16 @@ pub(super) fn line(channel: &str) -> Line {
     }
 }
 
+/// Which line an event's channel uses. A phone can give its channel any name (`X-FS-Channel-Name` in `sofia_handle_sip_i_invite` in sofia.c), also that
+/// of a loopback, but has the profile from the switch.
+fn line_of(event: &impl Headers) -> Option<Line> {
+    match event.header("variable_sofia_profile_name") {
+        Some(PHONES) => Some(Line::Phone),
+        Some(_) => Some(Line::Outside),
+        None => event.header("Channel-Name").map(line),
+    }
+}
+
 fn leg(event: &impl Headers, name: &str) -> Option<OfLeg> {
     let leg = id(event, "Unique-ID")?;
     let both = || Some((id(event, "Bridge-A-Unique-ID")?, id(event, "Bridge-B-Unique-ID")?));
@@ -456,7 +466,7 @@ fn moment(event: &impl Headers, name: &str) -> Option<Micros> {
 
 fn about(event: &impl Headers) -> About {
     let is_caller = event.header("Call-Direction").map(|direction| direction == "inbound");
-    let line = event.header("Channel-Name").map(line);
+    let line = line_of(event);
     let at = |text: String| text.split_once('@').map(|(user, domain)| (user.to_owned(), domain.to_ascii_lowercase()));
     let phone = match is_caller {
         // Signed in: the directory wrote these. `From`, which the presence id repeats, is the caller's own word.

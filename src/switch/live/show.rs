@@ -213,7 +213,10 @@ fn queues_of(scope: &Scope, live: &Live, only: Option<Uuid>) -> QueuesOf {
     for Of { tenant, it: (id, waiting, of_queue), .. } in found {
         let (queue, serve) = all.entry((tenant, id)).or_insert_with(|| {
             let (waiting, agents) = (Vec::new(), Vec::new());
-            (views::Queue { tenant_id: tenant, queue_id: id, name: None, waiting, agents, today: None }, BTreeSet::new())
+            (
+                views::Queue { tenant_id: tenant, queue_id: id, name: None, waiting, agents, today: None },
+                BTreeSet::new(),
+            )
         });
         queue.waiting.extend(waiting);
         serve.extend(of_queue.into_iter().map(|agent| agent.split('@').next().unwrap_or(&agent).to_owned()));

@@ -332,6 +332,7 @@ codes! {
     HoldsDirective "holds_directive" Field Correct "must not contain a word that FreeSWITCH's preprocessor acts on" "darf kein Wort enthalten, auf das der Präprozessor von FreeSWITCH reagiert";
     HoldsColons "holds_colons" Field Correct "must not begin with a colon or contain two in a row" "darf nicht mit einem Doppelpunkt beginnen und keine zwei hintereinander enthalten";
     HoldsScheme "holds_scheme" Field Correct "must not contain :: or ://, which name things that a switch runs or opens" "darf weder :: noch :// enthalten, die etwas nennen, was ein Switch ausführt oder öffnet";
+    NamesDialplane "names_dialplane" Field Correct "must not begin with \"dialplane\", as what Dialplane itself writes does" "darf nicht mit „dialplane“ beginnen wie das, was Dialplane selbst schreibt";
     NotAHost "not_a_host" Field Correct "must be a host such as sip.carrier.example or 192.0.2.1:5060" "muss ein Host sein, etwa sip.carrier.example oder 192.0.2.1:5060";
     NotANetwork "not_a_network" Field Correct "must be an IPv4 address or network such as 192.0.2.0/28, /8 at the widest" "muss eine IPv4-Adresse oder ein Netz sein, etwa 192.0.2.0/28, höchstens /8";
     NotACarrierUser "not_a_carrier_user" Field Correct "must be 1 to 64 letters, digits or any of . _ - + @ * =" "muss 1 bis 64 Buchstaben, Ziffern oder Zeichen . _ - + @ * = haben";

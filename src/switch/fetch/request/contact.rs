@@ -7,7 +7,7 @@
 
 use std::net::IpAddr;
 
-use super::{Fields, text};
+use super::{Fields, decode, text};
 
 /// Switches whose `xml_curl.conf.xml` is older than this rule don't send the contact.
 pub fn is_strange(fields: &Fields<'_>) -> bool {
@@ -17,14 +17,18 @@ pub fn is_strange(fields: &Fields<'_>) -> bool {
     }
     let Some(host) = text(fields.contact_host.get()) else { return false };
     let number = text(fields.contact_user.get());
-    let is_own = number.is_none_or(|number| !is_dialled(&number) || text(fields.user).is_some_and(|user| user == number));
+    let is_own =
+        number.is_none_or(|number| !is_dialled(&number) || text(fields.user).is_some_and(|user| user == number));
     !(is_own && is_its_place(&host, text(Some(fields.proof.address)).as_deref()))
 }
 
 /// Whether a switch that is called with this as the user might put a call through. Phones have their SIP username there, or something random.
 fn is_dialled(user: &str) -> bool {
-    let digits = user.strip_prefix('+').unwrap_or(user);
-    !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'*' | b'#'))
+    // Parameters may follow, and what people write between digits counts for nothing (RFC 3966).
+    let plain = decode(user.as_bytes()).unwrap_or_default();
+    let number = plain.split(';').next().unwrap_or_default();
+    let mut characters = number.chars().filter(|c| !matches!(c, '-' | '.' | '(' | ')' | ' ' | '+')).peekable();
+    characters.peek().is_some() && characters.all(|c| c.is_ascii_digit() || matches!(c, '*' | '#'))
 }
 
 fn is_its_place(host: &str, source: Option<&str>) -> bool {
@@ -73,8 +77,22 @@ mod tests {
     #[test]
     fn nobody_has_the_switch_call_somebody_else() {
         for host in [
-            "203.0.113.9", "127.0.0.1", "127.0.0.9", "0.0.0.0", "sip.carrier.example", "localhost", "invalid", "2001:db8::9", "::1", "",
-            "203.0.113.9.", "198.51.100.7:5060", "203.0.113.9 ", "100.128.0.1", "0xc6336407", "3325256711",
+            "203.0.113.9",
+            "127.0.0.1",
+            "127.0.0.9",
+            "0.0.0.0",
+            "sip.carrier.example",
+            "localhost",
+            "invalid",
+            "2001:db8::9",
+            "::1",
+            "",
+            "203.0.113.9.",
+            "198.51.100.7:5060",
+            "203.0.113.9 ",
+            "100.128.0.1",
+            "0xc6336407",
+            "3325256711",
         ] {
             assert!(!is_its_place(host, Some("198.51.100.7")), "{host}");
         }
@@ -83,7 +101,18 @@ mod tests {
 
     #[test]
     fn only_what_could_be_dialled_is_a_number() {
-        for number in ["911", "+13125550123", "*72", "1001", "#1"] {
+        for number in [
+            "911",
+            "+13125550123",
+            "*72",
+            "1001",
+            "#1",
+            "1-312-555.0123",
+            "%2B1312",
+            "%39%31%31",
+            "+1312;phone-context=x",
+            "(312) 5",
+        ] {
             assert!(is_dialled(number), "{number}");
         }
         for name in ["", "+", "u7kq3mxzd", "a4b2c3d4-0001", "1001-0x7f", "1001a"] {

@@ -25,10 +25,8 @@ enum Meaning {
     Label,
     /// Labels, separated by commas.
     Labels,
-    /// Shown to people, never parsed.
+    /// Shown to people, never parsed, in a list where Dialplane finds what it wrote itself (`crate::routing::carried::Mark`).
     Words,
-    /// The same in a list where Dialplane finds what it wrote itself (`crate::routing::carried::Mark`).
-    Shown,
     /// A language of prompts, such as `en` or `pt-BR`.
     Language,
     /// A zone of the IANA database.
@@ -87,7 +85,7 @@ const KNOWN: [Known; 18] = [
     // Written by mod_db.c and mod_hash.c, read by a site's own scripts.
     known("limit_max", Meaning::Number { least: 1, most: 10_000, otherwise: Code::NotACallLimit }),
     // Shown in presence (mod_sofia.c) and in `show channels` (mod_commands.c); quoted for SQL there.
-    known("presence_data", Meaning::Shown),
+    known("presence_data", Meaning::Words),
     // Nothing on a switch reads it: it is in the call's record.
     known("record_consent", Meaning::Flag),
     // Parsed as MODE:SUITES (switch_core_session_parse_crypto_prefs in switch_core_media.c); the mode alone is allowed.
@@ -337,12 +335,11 @@ fn value_of(name: &str, text: &str) -> Result<String, TextError> {
     match meaning {
         Some(Meaning::Label) => label(text).map(ToOwned::to_owned),
         Some(Meaning::Labels) => labels(text),
-        Some(Meaning::Words) => words(text),
         // Who pays for a call is read from such a mark.
-        Some(Meaning::Shown) if text.trim_start().to_ascii_lowercase().starts_with("dialplane") => {
+        Some(Meaning::Words) if text.trim_start().to_ascii_lowercase().starts_with("dialplane") => {
             Err(TextError(Code::NamesDialplane))
         }
-        Some(Meaning::Shown) => words(text),
+        Some(Meaning::Words) => words(text),
         Some(Meaning::Language) => language(text),
         Some(Meaning::Zone) => super::TimeZone::parse(text).map(|zone| zone.to_string()),
         Some(Meaning::Flag) => one_of(text, &["true", "false"], Code::NotAFlag),

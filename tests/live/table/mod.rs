@@ -26,6 +26,7 @@ mod call_backs;
 mod codecs;
 mod connected;
 mod dialled;
+mod forged;
 mod groups;
 mod help;
 mod lamps;
@@ -376,6 +377,7 @@ async fn calls_go_as_the_table_says() {
         codecs::rows(),
         connected::rows(),
         dialled::rows(),
+        forged::rows(),
         help::rows(),
         lamps::rows(),
         menus::rows(),

@@ -114,7 +114,7 @@ impl Keeper {
             if watched.known().unknown_since.is_some() {
                 continue;
             }
-            self.queue(watched, wishes, kept).await?;
+            self.queue(watched, &wishes, kept).await?;
         }
         Ok(())
     }
@@ -123,13 +123,13 @@ impl Keeper {
     async fn queue(
         self: &Arc<Self>,
         watched: &Arc<Watched>,
-        wishes: Vec<Open>,
+        wishes: &[Open],
         kept: &mut HashMap<Uuid, Kept>,
     ) -> sqlx::Result<()> {
         let Some(first) = wishes.first() else { return Ok(()) };
         let (now, is_open) = (first.now, is_open(first));
         // What another node, or this one before it restarted, has begun.
-        for wish in &wishes {
+        for wish in wishes {
             if kept.contains_key(&wish.id) {
                 continue;
             }

@@ -12,6 +12,7 @@ mod attacks;
 mod audit_words;
 mod changes;
 mod clocks;
+mod limits;
 mod mails;
 mod matrix;
 mod onboarding;

@@ -437,7 +437,7 @@ fn park(slot: Option<u8>, back: Option<&SipUsername>, seconds: u16, aloud: bool,
 }
 
 /// A tenant's parking lot. A lamp for slot 1 watches `park+1`.
-pub(super) const PARK: &str = "park";
+pub const PARK: &str = "park";
 
 /// Takes the first call that rings at one of these. Where none does, a switch goes on with the next application; once one was taken, it runs
 /// no other (`pickup_function` in mod_dptools.c).

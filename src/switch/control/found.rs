@@ -58,7 +58,7 @@ impl Found {
     pub fn find(live: &Live, names: &Arc<Names>, scope: &Scope, tenant: Uuid, id: Uuid) -> Result<Self> {
         let domain = domain(live, tenant)?;
         let scope = Scope { tenant: Some(tenant), ..scope.clone() };
-        for watched in scope.switches(live) {
+        for watched in scope.switches(live).into_iter().chain(scope.players(live)) {
             if let Some((call, is_only_ours)) = now(live, &watched, tenant, id) {
                 return Ok(Self { tenant, domain, watched, names: Arc::clone(names), call, is_only_ours });
             }

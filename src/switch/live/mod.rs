@@ -125,6 +125,12 @@ impl Watched {
     pub fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Whether it is no switch, but where calls of sandboxes are played.
+    #[must_use]
+    pub fn is_played(&self) -> bool {
+        self.switch.is_nil()
+    }
 }
 
 impl Watched {
@@ -206,7 +212,7 @@ impl Live {
                 known: Mutex::new(known),
                 gaps: AtomicU64::default(),
                 phones: Arc::default(),
-                says: broadcast::channel(1).0,
+                says: broadcast::channel(MOST_AWAITED).0,
             })
         });
         let player = Arc::clone(player);

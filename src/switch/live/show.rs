@@ -68,7 +68,8 @@ impl Scope {
     }
 
     /// Where calls of sandboxes are played, as far as they may concern whoever asks.
-    fn players(&self, live: &Live) -> Vec<Arc<Watched>> {
+    #[must_use]
+    pub fn players(&self, live: &Live) -> Vec<Arc<Watched>> {
         let cluster = self.tenant.and_then(|tenant| live.generations().scope(tenant)).map(|slot| slot.cluster);
         let mut all = if self.switch.is_none() { live.players() } else { Vec::new() };
         all.retain(|watched| {

@@ -204,6 +204,10 @@ impl RootSpanBuilder for Requests {
             Err(error) => error.as_response_error().status_code(),
         };
         span.record("status", status.as_u16());
+        // Whoever has an answer finds it in the log by its id, whatever else was logged about it.
+        if outcome.as_ref().map_or(true, |response| response.request().path().starts_with("/v1/")) {
+            span.in_scope(|| tracing::info!("answered"));
+        }
     }
 }
 
@@ -255,6 +259,31 @@ mod tests {
         }
     }
 
+    #[actix_web::test]
+    async fn every_answer_of_the_api_is_in_the_log_by_its_id_and_without_its_query() {
+        use actix_web::{App, HttpResponse, middleware::from_fn, test, web};
+
+        let kept = Kept::default();
+        let writer = kept.clone();
+        let log = fmt().json().with_writer(move || writer.clone()).finish();
+        let _listening = tracing::subscriber::set_default(log);
+        let app = App::new()
+            .wrap(from_fn(name_requests))
+            .wrap(tracing_actix_web::TracingLogger::<Requests>::new())
+            .route("/v1/keys", web::get().to(HttpResponse::Ok))
+            .default_service(web::to(HttpResponse::NotFound));
+        let app = test::init_service(app).await;
+        for (path, status) in [("/v1/keys?name=secret", 200), ("/v1/nothing?name=secret", 404)] {
+            let answer = test::call_service(&app, test::TestRequest::get().uri(path).to_request()).await;
+            assert_eq!(answer.status().as_u16(), status);
+            let id = answer.headers()["x-request-id"].to_str().unwrap().to_owned();
+            let said = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+            let line = said.lines().find(|line| line.contains(&id)).unwrap_or_else(|| panic!("{id}: {said}"));
+            assert!(line.contains("answered") && line.contains(&status.to_string()), "{line}");
+            assert!(!said.contains("secret"), "{said}");
+        }
+    }
+
     #[test]
     fn requests_are_logged_without_their_query() {
         let kept = Kept::default();
@@ -271,6 +300,7 @@ mod tests {
         for part in ["\"GET\"", "\"/reset\"", "204"] {
             assert!(said.contains(part), "{part}: {said}");
         }
+        assert!(!said.contains("answered"), "only those of the API: {said}");
         assert!(!said.contains("dpo_secret"), "{said}");
     }
 }

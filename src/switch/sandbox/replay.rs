@@ -310,3 +310,85 @@ fn rewrite(play: &Play, records: &mut Vec<(Uuid, Map<String, Value>)>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{
+            Outcome,
+            play::{Phone, Side},
+        },
+        *,
+    };
+    use crate::telephony::history::Direction;
+
+    fn side(n: u128) -> Side {
+        let id = Uuid::from_u128(n);
+        let phone =
+            Phone { extension: id, agent: None, user: format!("u{n}"), number: n.to_string(), name: format!("N{n}") };
+        Side { leg: Uuid::from_u128(n + 100), phone: Some(phone), number: None }
+    }
+
+    fn play(acts: Vec<Acted>) -> Play {
+        Play {
+            tenant: Uuid::from_u128(9),
+            domain: "acme.test".into(),
+            direction: Direction::Internal,
+            outcome: Outcome::Answered,
+            route: "extension".into(),
+            began: 1_000_000,
+            ring_ms: 2000,
+            talk_ms: 60_000,
+            caller: side(1),
+            dialled: "2".into(),
+            rung: vec![side(2), side(3), side(4)],
+            taken_by: Some(0),
+            plays_itself: false,
+            mailbox: None,
+            queue: None,
+            cause: CLEARING.into(),
+            refusal: None,
+            acts,
+        }
+    }
+
+    fn act(seconds: i64, deed: Deed) -> Acted {
+        Acted { at: 1_000_000 + seconds * 1000, deed }
+    }
+
+    #[test]
+    fn whatever_is_done_every_leg_begins_and_ends_once_and_no_two_things_happen_at_one_moment() {
+        let leg = |n: u128| side(n).leg;
+        let sent =
+            |rung: Vec<Side>| Sent { from: Some(leg(2)), leg: leg(1), rung, ring_ms: 1000, mailbox: None, cause: None };
+        let parked = Deed::Parked { from: leg(2), leg: leg(1), lot: "park@acme.test".into(), slot: "1".into() };
+        let refused = Sent { cause: Some("CALL_REJECTED".into()), ..sent(Vec::new()) };
+        for (acts, ends) in [
+            (vec![], 62),
+            (vec![act(1, Deed::HungUp(leg(1)))], 1),
+            (vec![act(1, Deed::HungUp(leg(2)))], 1),
+            (vec![act(1, Deed::HungUp(leg(3)))], 62),
+            (vec![act(10, Deed::Held(leg(2))), act(20, Deed::Resumed(leg(2)))], 62),
+            (vec![act(10, Deed::HungUp(leg(2)))], 10),
+            (vec![act(10, Deed::Sent(sent(vec![side(5), side(6)])))], 62),
+            (vec![act(10, Deed::Sent(sent(vec![side(5)]))), act(20, Deed::HungUp(leg(5)))], 20),
+            (vec![act(10, Deed::Sent(refused))], 10),
+            (vec![act(10, Deed::Sent(sent(Vec::new())))], 62),
+            (vec![act(10, parked.clone())], 62),
+            (vec![act(10, parked), act(30, Deed::HungUp(leg(1)))], 30),
+        ] {
+            let play = play(acts);
+            let says = play.says();
+            let moments = says.iter().map(|said| said.at).collect::<Vec<_>>();
+            assert!(moments.is_sorted_by(|one, next| one < next), "{:?}: {moments:?}", play.acts);
+            let now = Now::of(&says);
+            assert!(now.there.is_empty() && now.parked.is_none(), "{:?}: {now:?}", play.acts);
+            assert!(now.legs.values().all(|span| span.created > 0 && span.ended > Some(span.created)), "{now:?}");
+            assert_eq!((play.ends() - 1_000_000) / 1000, ends, "{:?}", play.acts);
+            // As many records as legs, each once.
+            let records = play.records();
+            let legs = records.iter().map(|(leg, _)| *leg).collect::<std::collections::BTreeSet<_>>();
+            assert_eq!((records.len(), legs.len()), (now.legs.len(), now.legs.len()), "{:?}", play.acts);
+        }
+    }
+}

@@ -276,7 +276,7 @@ mod tests {
         for (path, status) in [("/v1/keys?name=secret", 200), ("/v1/nothing?name=secret", 404)] {
             let answer = test::call_service(&app, test::TestRequest::get().uri(path).to_request()).await;
             assert_eq!(answer.status().as_u16(), status);
-            let id = answer.headers()["x-request-id"].to_str().unwrap().to_owned();
+            let id = answer.headers().get("x-request-id").unwrap().to_str().unwrap().to_owned();
             let said = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
             let line = said.lines().find(|line| line.contains(&id)).unwrap_or_else(|| panic!("{id}: {said}"));
             assert!(line.contains("answered") && line.contains(&status.to_string()), "{line}");

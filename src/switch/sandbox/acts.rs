@@ -83,6 +83,8 @@ async fn deed(db: &mut PgConnection, found: &Found, play: &Play, order: &Order) 
         | Order::Connect(..)
         | Order::Join(..)
         | Order::Announce(_)
+        | Order::HoldPlace { .. }
+        | Order::CallBack { .. }
         | Order::Place(_) => return Err(Code::CantBePlayed.into()),
     }))
 }

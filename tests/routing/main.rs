@@ -32,6 +32,9 @@ mod monitoring;
 mod moves;
 mod numbers;
 mod outside;
+#[allow(dead_code, reason = "these tests use a part of it")]
+#[path = "../people/people.rs"]
+mod people;
 mod pickup;
 mod pushes;
 mod rates;
@@ -42,4 +45,5 @@ mod sandbox;
 mod stage;
 mod transfer;
 mod transfers;
+mod withheld;
 mod zones;

@@ -56,6 +56,8 @@ pub struct Told {
     pub admitted: Option<Uuid>,
     pub from_number: Option<String>,
     pub from_name: Option<String>,
+    /// Whoever is on the leg called with their number withheld.
+    pub withheld: bool,
     /// What was dialled.
     pub dialled: Option<String>,
     pub app: Option<String>,
@@ -130,6 +132,7 @@ impl Told {
         let number = caller(record);
         let name = text("sip_from_display").map(|name| name.trim_matches('"').to_owned());
         let within = |at: i64| (start..=end).contains(&at);
+        let transfers = transfers(record.get("transfer_history").unwrap_or_default());
         Self {
             leg,
             tenant: id(channel::TENANT),
@@ -155,10 +158,11 @@ impl Told {
             admitted: id(channel::CALL),
             from_name: name.filter(|name| !name.is_empty() && number.is_some() && Some(name) != number.as_ref()),
             from_number: number,
+            withheld: withholds(record, is_made && transfers.is_empty()),
             dialled: text("sip_req_user").or_else(|| text("sip_to_user")),
             app: text("last_app"),
             app_data: text("last_arg"),
-            transfers: transfers(record.get("transfer_history").unwrap_or_default()),
+            transfers,
             holds: holds(record.get("hold_events").unwrap_or_default(), began.unwrap_or_default(), end),
             queue: queue(record, received),
             conference: text("conference_name"),
@@ -187,12 +191,35 @@ fn parsed<T: std::str::FromStr>(record: &Variables, name: &'static str) -> Optio
     record.get(name).and_then(|text| text.parse().ok())
 }
 
+/// What is in the place of a number that is not shown.
+const NOBODY: [&str; 4] = ["anonymous", "unknown", "restricted", "unavailable"];
+
+fn is_nobody(number: &str) -> bool {
+    NOBODY.contains(&number.to_ascii_lowercase().as_str())
+}
+
 /// The number that the caller showed. A phone's SIP username is none.
 fn caller(record: &Variables) -> Option<String> {
     let is_phone = record.get("user_name").is_some() || record.get(channel::EXTENSION).is_some();
     let name = if is_phone { "effective_caller_id_number" } else { "sip_from_user" };
-    let hidden = ["anonymous", "unknown", "restricted", "unavailable"];
-    record.get(name).filter(|number| !hidden.contains(&number.to_ascii_lowercase().as_str())).map(ToOwned::to_owned)
+    record.get(name).filter(|number| !is_nobody(number)).map(ToOwned::to_owned)
+}
+
+/// Whether whoever is on the leg called with their number withheld. Routing notes that (`routing::withheld::hidden`); of calls that came to no
+/// route, the INVITE says it (`sip_Privacy`, set by `sofia_handle_sip_i_invite` in sofia.c). `is_called`: the leg was only called. The same
+/// variable is then the extension's setting for its own calls, which the directory has put there (`user_outgoing_channel` in mod_dptools.c).
+fn withholds(record: &Variables, is_called: bool) -> bool {
+    if is_called && record.get(channel::PLACES).is_none() {
+        return false;
+    }
+    match record.get(channel::WITHHOLD) {
+        Some(noted) => noted != "false",
+        None => {
+            let privacy = record.get("sip_Privacy").unwrap_or_default().to_ascii_lowercase();
+            let asks = privacy.split([';', ',']).any(|word| ["id", "user", "header"].contains(&word.trim()));
+            asks || record.get("sip_from_user").is_some_and(is_nobody)
+        }
+    }
 }
 
 /// `00:01:02`, in seconds.
@@ -303,6 +330,36 @@ mod tests {
         ]);
         assert_eq!(told.transfers, [Transfer { at: 1_795_215_283_000, attended: false, to: "1002".into() }]);
         assert_eq!(told.holds, [(1_795_215_283_000, 1_795_215_285_000), (1_795_215_290_000, 1_795_215_295_000)]);
+    }
+
+    #[test]
+    fn a_record_says_whether_whoever_called_withheld_their_number() {
+        let inbound = ("direction", "inbound");
+        for (pairs, withholds) in [
+            (&[inbound][..], false),
+            (&[inbound, ("dialplane_withhold", "true")], true),
+            // A code shows it again, whatever the phone wrote.
+            (&[inbound, ("dialplane_withhold", "false"), ("sip_Privacy", "id")], false),
+            // Calls that came to no route.
+            (&[inbound, ("sip_Privacy", "id")], true),
+            (&[inbound, ("sip_Privacy", "user;ID")], true),
+            (&[inbound, ("sip_Privacy", "none")], false),
+            (&[inbound, ("sip_from_user", "Anonymous")], true),
+            (&[inbound, ("sip_from_user", "+4930123456")], false),
+            // On a leg that is only called, the variable is its own phone's setting.
+            (&[("direction", "outbound"), ("dialplane_withhold", "true")], false),
+            (&[("direction", "outbound"), ("dialplane_withhold", "true"), ("dialplane_places", "1001")], true),
+            (
+                &[
+                    ("direction", "outbound"),
+                    ("dialplane_withhold", "true"),
+                    ("transfer_history", "1795215283:ab:bl_xfer:1002/acme.test/XML"),
+                ],
+                true,
+            ),
+        ] {
+            assert_eq!(read(pairs).withheld, withholds, "{pairs:?}");
+        }
     }
 
     #[test]

@@ -119,6 +119,16 @@ impl CallFilter {
             self.min_seconds.and_then(Facet::of_at_least),
             call_id.map(Facet::SipCall),
         ];
+        // Whom a call names only for others, it is not found by.
+        let telling = [
+            self.agent_id.map(Facet::Agent),
+            self.extension_id.map(Facet::Extension),
+            self.number_id.map(Facet::Number),
+            self.party.as_deref().map(Facet::Party),
+            self.country.as_deref().map(Facet::Country),
+        ];
+        let telling = telling.into_iter().flatten().map(|facet| facet.number(tenant));
+        let hidden = only.map(|person| telling.map(|facet| Facet::Hidden(person, facet).number(tenant)).collect());
         let states = self.states.as_deref().map(states).transpose()?.unwrap_or_default();
         Ok(Wanted {
             since: self.since,
@@ -129,6 +139,8 @@ impl CallFilter {
             most: self.max_seconds,
             unrecorded: self.recorded == Some(false),
             sought,
+            hidden: hidden.unwrap_or_default(),
+            hides: only.map(|person| Facet::Hides(person).number(tenant)),
         })
     }
 }
@@ -160,7 +172,7 @@ impl CallOrder {
 
 /// List calls, newest first unless asked otherwise
 ///
-/// An agent sees the calls that they were on, or that rang their phones.
+/// An agent sees the calls that they were on, or that rang their phones, and not who called with a withheld number.
 #[utoipa::path(tag = "calls", params(TenantQuery, CallFilter, CallOrder, PageQuery), responses((status = 200, body = Page<Call>)))]
 #[get("/v1/calls")]
 pub async fn list_calls(
@@ -182,12 +194,20 @@ pub async fn list_calls(
     } else {
         store::places(&mut db, tenant, &wanted, last, window.fetch()).await?
     };
-    let mut calls = store::at(&mut *db, tenant, &places).await?;
+    let mut calls = shown(store::at(&mut *db, tenant, &places).await?, actor.only_own());
     if is_up {
         calls.reverse();
     }
     let sign = if is_up { "up " } else { "" };
     Ok(Json(window.page(calls, |call| format!("{sign}{} {}", call.started_at.to_rfc3339(), call.id))))
+}
+
+/// Calls as somebody may see them. `only`: an agent.
+fn shown(mut calls: Vec<Call>, only: Option<Uuid>) -> Vec<Call> {
+    if let Some(person) = only {
+        calls.iter_mut().for_each(|call| call.hide_from(person, None));
+    }
+    calls
 }
 
 fn place(key: &str, is_up: bool) -> Result<Place, Error> {
@@ -270,7 +290,7 @@ impl Export {
         };
         let mut db = self.api.read(&self.actor).await?;
         let places = store::places(&mut db, self.tenant, &self.wanted, before, AT_ONCE).await?;
-        let calls = store::at(&mut *db, self.tenant, &places).await?;
+        let calls = shown(store::at(&mut *db, self.tenant, &places).await?, self.actor.only_own());
         drop(db);
         let is_last = i64::try_from(places.len()).unwrap_or(AT_ONCE) < AT_ONCE;
         self.next = places.last().filter(|_| !is_last).map_or(Next::Nothing, |last| Next::Before(Some(*last)));
@@ -290,7 +310,10 @@ pub async fn show_call(
     let tenant = actor.tenant_or(tenant.tenant_id)?;
     let mut db = api.read(&actor).await?;
     let found = store::get(&mut db, tenant, path.into_inner(), actor.only_own(), false).await?;
-    let (call, story) = found.ok_or_else(|| Problem::not_found("call"))?;
+    let (mut call, mut story) = found.ok_or_else(|| Problem::not_found("call"))?;
+    if let Some(person) = actor.only_own() {
+        call.hide_from(person, Some(&mut story));
+    }
     let legs = story.legs.iter().map(|leg| leg.leg).collect::<Vec<_>>();
     let recordings = recordings::api::of_call(&mut db, &actor, tenant, call.id, &legs).await?;
     let version = call.version;
@@ -312,7 +335,10 @@ pub async fn update_call(
     let id = path.into_inner();
     let patch = input::patch::<CallPatch, Call>(&body)?;
     let work = async |change: &mut _| {
-        let call = update(change, tenant, id, actor.only_own(), patch, request.if_match).await?;
+        let mut call = update(change, tenant, id, actor.only_own(), patch, request.if_match).await?;
+        if let Some(person) = actor.only_own() {
+            call.hide_from(person, None);
+        }
         Outcome::changed(&call, call.version)
     };
     request.run(&api, &actor, &body, work).await

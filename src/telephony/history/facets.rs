@@ -4,7 +4,7 @@
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use super::{Call, Direction, State, fold::Folded};
+use super::{Call, Direction, Party, State, fold::Folded, withheld::Hidden};
 
 /// Talks of at least so many seconds are found by the largest of these.
 const LASTING: [i32; 6] = [60, 300, 900, 1800, 3600, 7200];
@@ -30,6 +30,10 @@ pub enum Facet<'a> {
     Lasting(i32),
     /// The Call-ID of a leg's SIP dialog.
     SipCall(&'a str),
+    /// Something about a call that an agent on it may not know.
+    Hides(Uuid),
+    /// One of its facets that this agent may not find it by.
+    Hidden(Uuid, i64),
 }
 
 impl Facet<'_> {
@@ -63,6 +67,8 @@ impl Facet<'_> {
             Self::Party(number) => add(14, number.as_bytes()),
             Self::SipCall(id) => add(15, id.as_bytes()),
             Self::Lasting(seconds) => add(13, &seconds.to_be_bytes()),
+            Self::Hides(person) => add(16, person.as_bytes()),
+            Self::Hidden(person, facet) => add(17, &[&person.as_bytes()[..], &facet.to_be_bytes()].concat()),
         }
         let hash: [u8; 32] = hash.finalize().into();
         hash.iter().take(8).fold(0, |number, byte| (number << 8) | i64::from(*byte))
@@ -76,24 +82,44 @@ pub struct Written<'a> {
     pub tags: &'a [String],
 }
 
-/// The facets of a call as its legs tell it.
+/// The facets of a call as its legs tell it, and which of them agents on it may not find it by.
 #[must_use]
 pub fn of_folded(tenant: Uuid, call: &Folded, written: Written<'_>) -> Vec<i64> {
-    let mut facets = vec![Facet::Direction(call.direction), Facet::State(call.state)];
-    facets.extend(call.agents.iter().copied().map(Facet::Agent));
-    facets.extend(call.extensions.iter().copied().map(Facet::Extension));
-    facets.extend(call.number.map(Facet::Number));
+    let all = numbers(tenant, told(call, None).into_iter());
+    let mut hidden = Vec::new();
+    for person in &call.agents {
+        let known = numbers(tenant, told(call, Some(*person)).into_iter());
+        let before = hidden.len();
+        hidden.extend(all.iter().filter(|facet| !known.contains(facet)).map(|facet| Facet::Hidden(*person, *facet)));
+        hidden.extend((hidden.len() > before).then_some(Facet::Hides(*person)));
+    }
+    let more = numbers(tenant, hidden.into_iter().chain(of_written(written)));
+    let mut facets = [all, more].concat();
+    facets.sort_unstable();
+    facets.dedup();
+    facets
+}
+
+/// The facets of a call that somebody may know.
+fn told(call: &Folded, person: Option<Uuid>) -> Vec<Facet<'_>> {
+    let hidden = person.map(|person| Hidden::from(person, &call.summary, Some(&call.story))).unwrap_or_default();
+    let direction = call.direction;
+    let mut facets = vec![Facet::Direction(direction), Facet::State(call.state)];
+    facets.extend(call.agents.iter().copied().filter(|id| !hidden.agents.contains(id)).map(Facet::Agent));
+    facets.extend(call.extensions.iter().copied().filter(|id| !hidden.extensions.contains(id)).map(Facet::Extension));
+    facets.extend(call.number.filter(|_| !hidden.hides_number(direction)).map(Facet::Number));
     facets.extend(call.queue.map(Facet::Queue));
     facets.extend(call.carrier.map(Facet::Carrier));
-    facets.extend(call.country.as_deref().map(Facet::Country));
+    facets.extend(call.country.as_deref().filter(|_| !hidden.hides_country(direction)).map(Facet::Country));
     facets.extend(call.cause.as_deref().map(Facet::Cause));
     facets.extend(call.recorded.then_some(Facet::Recorded));
+    let is_known = |party: &&Party| person.is_none_or(|person| !party.is_hidden_from(person));
     let parties = [Some(&call.summary.from), Some(&call.summary.to), call.summary.answered_by.as_ref()];
-    let outside = parties.into_iter().flatten().filter_map(|party| party.number.as_deref());
+    let outside = parties.into_iter().flatten().filter(is_known).filter_map(|party| party.number.as_deref());
     facets.extend(outside.filter(|number| number.starts_with('+')).map(Facet::Party));
     facets.extend(call.sip_calls.iter().map(|id| Facet::SipCall(id)));
     facets.extend(LASTING.into_iter().filter(|of| i64::from(*of) * 1000 <= call.talk_ms).map(Facet::Lasting));
-    numbers(tenant, facets.into_iter().chain(of_written(written)))
+    facets
 }
 
 /// The facets of what people wrote.

@@ -93,7 +93,10 @@ pub fn fold(legs: &[Told], known: &Known) -> Option<Folded> {
     legs.sort_by_key(|leg| (leg.start, leg.leg));
     legs.dedup_by_key(|leg| leg.leg);
     let root = root(&legs)?;
-    Some(Fold { legs, root, known }.call())
+    let mut fold = Fold { legs, root, known, withheld: Vec::new() };
+    let withheld = fold.legs.iter().filter(|leg| leg.withheld).map(|leg| fold.party(leg));
+    fold.withheld = withheld.filter(|party| party.number.is_some()).collect();
+    Some(fold.call())
 }
 
 /// The leg that began the call: of whoever called, and not a loop inside the switch.
@@ -107,6 +110,8 @@ struct Fold<'a> {
     legs: Vec<&'a Told>,
     root: &'a Told,
     known: &'a Known,
+    /// Whoever called with their number withheld. They may be on further legs, such as those on which they were called before.
+    withheld: Vec<Party>,
 }
 
 /// Who took a call, and when.
@@ -385,12 +390,27 @@ impl<'a> Fold<'a> {
 
     /// Who a leg belongs to.
     fn party(&self, leg: &Told) -> Party {
+        let party = self.named(leg);
+        Party { withheld: leg.withheld || self.is_withheld(&party), ..party }
+    }
+
+    /// Whether this is somebody who called with their number withheld.
+    fn is_withheld(&self, party: &Party) -> bool {
+        let is_same = |one: &Party| match (one.extension_id, party.extension_id) {
+            (Some(one), Some(other)) => one == other,
+            _ => party.number.is_some() && one.number == party.number,
+        };
+        self.withheld.iter().any(is_same)
+    }
+
+    fn named(&self, leg: &Told) -> Party {
         if let Some((id, known)) = self.extension(leg) {
             return Party {
                 number: Some(known.number.clone()),
                 name: Some(known.name.clone()).filter(|name| !name.is_empty()),
                 extension_id: Some(id),
                 agent_id: known.agent,
+                withheld: false,
             };
         }
         if leg.outbound {
@@ -415,7 +435,10 @@ impl<'a> Fold<'a> {
         };
         let mut named = self.others().into_iter().map(|leg| self.party(leg));
         let named = named.find(|party| party.extension_id.is_some() && party.number == number);
-        named.unwrap_or(Party { number, ..Party::default() })
+        named.unwrap_or_else(|| {
+            let party = Party { number, ..Party::default() };
+            Party { withheld: self.is_withheld(&party), ..party }
+        })
     }
 
     /// The tenant's phone number on the call.

@@ -11,6 +11,7 @@ pub mod fold;
 pub mod fold_store;
 pub mod gather;
 pub mod store;
+pub mod withheld;
 pub mod worker;
 
 use chrono::{DateTime, Utc};
@@ -111,6 +112,9 @@ pub struct Party {
     pub name: Option<String>,
     pub extension_id: Option<Uuid>,
     pub agent_id: Option<Uuid>,
+    /// They called with their number withheld. Agents see nothing else of them, unless it is themselves.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub withheld: bool,
 }
 
 /// What lists show of a call besides its columns.

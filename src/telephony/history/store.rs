@@ -29,6 +29,10 @@ pub struct Wanted {
     pub unrecorded: bool,
     /// A part of a number or name, in lower case.
     pub sought: Option<String>,
+    /// They must have none of these: the facets that whoever asks may not find them by.
+    pub hidden: Vec<i64>,
+    /// The facet of calls of which whoever asks may not know everything: these are found only by what everybody may know.
+    pub hides: Option<i64>,
 }
 
 impl Wanted {
@@ -141,11 +145,14 @@ async fn few(
              where tenant_id = $1 and ($2::bigint[] = '{}' or facets @> $2) and started_at >= $3 and started_at <= $4
                and (started_at, id) < ($4, $5) and ($6::int is null or talk_ms >= $6::bigint * 1000)
                and ($7::int is null or talk_ms < ($7::bigint + 1) * 1000) and not ($8 and recorded)
-               and ($9::text is null or sought like $9) and ($11::bigint[] = '{}' or facets && $11) limit $10)
+               and ($9::text is null or sought like $9
+                    and ($13::bigint is null or not facets @> array[$13] or split_part(sought, chr(1), 1) like $9))
+               and ($11::bigint[] = '{}' or facets && $11) and ($12::bigint[] = '{}' or not facets && $12) limit $10)
          select started_at, id from few order by started_at desc, id desc",
     );
     let few = few.bind(tenant).bind(&wanted.facets).bind(from).bind(to.0).bind(to.1).bind(wanted.least);
     let few = few.bind(wanted.most).bind(wanted.unrecorded).bind(wanted.pattern()).bind(FEW).bind(&wanted.any);
+    let few = few.bind(&wanted.hidden).bind(wanted.hides);
     let few = few.persistent(false).fetch_all(&mut *db).await?;
     indexes_of_time(db, "on").await?;
     Ok(few)
@@ -170,7 +177,9 @@ async fn walk(
           where tenant_id = $1 and ($2::bigint[] = '{}' or facets @> $2) and started_at >= $3 and started_at <= $4
             and (started_at, id) < ($4, $5) and ($6::int is null or talk_ms >= $6::bigint * 1000)
             and ($7::int is null or talk_ms < ($7::bigint + 1) * 1000) and not ($8 and recorded)
-            and ($9::text is null or sought like $9) and ($11::bigint[] = '{}' or facets && $11)
+            and ($9::text is null or sought like $9
+                 and ($13::bigint is null or not facets @> array[$13] or split_part(sought, chr(1), 1) like $9))
+            and ($11::bigint[] = '{}' or facets && $11) and ($12::bigint[] = '{}' or not facets && $12)
           order by started_at desc, id desc limit $10",
         tenant,
         &wanted.facets,
@@ -182,7 +191,9 @@ async fn walk(
         wanted.unrecorded,
         wanted.pattern(),
         limit,
-        &wanted.any
+        &wanted.any,
+        &wanted.hidden,
+        wanted.hides
     );
     Ok(rows.fetch_all(db).await?.into_iter().map(|row| (row.started_at, row.id)).collect())
 }
@@ -201,7 +212,9 @@ async fn walk_up(
           where tenant_id = $1 and ($2::bigint[] = '{}' or facets @> $2) and started_at >= $3 and started_at <= $4
             and (started_at, id) > ($3, $12) and (started_at, id) < ($4, $5) and ($6::int is null or talk_ms >= $6::bigint * 1000)
             and ($7::int is null or talk_ms < ($7::bigint + 1) * 1000) and not ($8 and recorded)
-            and ($9::text is null or sought like $9) and ($11::bigint[] = '{}' or facets && $11)
+            and ($9::text is null or sought like $9
+                 and ($14::bigint is null or not facets @> array[$14] or split_part(sought, chr(1), 1) like $9))
+            and ($11::bigint[] = '{}' or facets && $11) and ($13::bigint[] = '{}' or not facets && $13)
           order by started_at, id limit $10",
         tenant,
         &wanted.facets,
@@ -214,7 +227,9 @@ async fn walk_up(
         wanted.pattern(),
         limit,
         &wanted.any,
-        after.1
+        after.1,
+        &wanted.hidden,
+        wanted.hides
     );
     Ok(rows.fetch_all(db).await?.into_iter().map(|row| (row.started_at, row.id)).collect())
 }

@@ -17,6 +17,7 @@ use super::{
     fold::{Folded, Known, fold},
     fold_store::{self as store, Before},
     gather::{self, Due},
+    withheld,
 };
 use crate::{
     node::months_store::{self, Kept, Month},
@@ -188,17 +189,8 @@ fn row((tenant, id): Id, call: &Folded, was: &[&Before]) -> serde_json::Value {
         "wait_ms": call.wait_ms, "talk_ms": call.talk_ms, "ringing_after": call.ringing_after, "billed_seconds": call.billed_seconds,
         "extension_id": call.extension, "agent_id": call.agent, "number_id": call.number, "queue_id": call.queue, "carrier_id": call.carrier,
         "country": call.country, "cause": call.cause, "cost": cost, "currency": currency, "recorded": call.recorded, "agents": call.agents,
-        "facets": facets::of_folded(tenant, call, written), "sought": sought(call), "summary": call.summary, "story": call.story,
+        "facets": facets::of_folded(tenant, call, written), "sought": withheld::sought(&call.summary, call.direction), "summary": call.summary, "story": call.story,
         "notes": Some(notes).filter(|notes| !notes.is_empty()), "tags": tags, "disposition": disposition,
         "version": was.iter().map(|was| was.version).max().unwrap_or(0) + 1,
     })
-}
-
-/// Numbers and names, as they are searched.
-fn sought(call: &Folded) -> String {
-    let summary = &call.summary;
-    let parties = [Some(&summary.from), Some(&summary.to), summary.answered_by.as_ref()];
-    let words = parties.into_iter().flatten().flat_map(|party| [party.number.as_deref(), party.name.as_deref()]);
-    let words = words.chain([summary.number.as_deref()]).flatten().map(str::to_lowercase).collect::<BTreeSet<_>>();
-    words.into_iter().collect::<Vec<_>>().join("\n")
 }

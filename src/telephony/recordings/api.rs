@@ -41,6 +41,7 @@ use crate::{
         paging::{self, Page, PageQuery},
     },
     node::{changes::Author, clock_store},
+    telephony::history::facets::Facet,
     tenancy::{
         Api, TenantQuery,
         auth::actor::{Actor, peer},
@@ -80,7 +81,7 @@ pub struct RecordingFilter {
 }
 
 impl RecordingFilter {
-    fn wanted(&self, only: Option<Uuid>) -> Result<Wanted, Error> {
+    fn wanted(&self, tenant: Uuid, only: Option<Uuid>) -> Result<Wanted, Error> {
         moment::check_query("since", self.since)?;
         moment::check_query("until", self.until)?;
         for (field, seconds) in [("min_seconds", self.min_seconds), ("max_seconds", self.max_seconds)] {
@@ -88,12 +89,15 @@ impl RecordingFilter {
                 return Err(Error::query(field, Code::range(0, i32::MAX)));
             }
         }
+        let agent = self.agent_id.map(|agent| Facet::Agent(agent).number(tenant));
+        let unknown = only.zip(agent).map(|(person, agent)| Facet::Hidden(person, agent).number(tenant));
         Ok(Wanted {
             since: self.since,
             until: self.until,
             call: self.call_id,
             agent: self.agent_id,
             only,
+            unknown,
             held: self.held,
             least_ms: self.min_seconds.map(|seconds| i64::from(seconds) * 1000),
             below_ms: self.max_seconds.map(|seconds| (i64::from(seconds) + 1) * 1000),
@@ -141,7 +145,7 @@ pub async fn list_recordings(
     let before = window.after.as_deref().map(place_of).transpose()?;
     let mut db = api.read(&actor).await?;
     let only = only(&mut db, &actor, tenant).await?;
-    let wanted = filter.wanted(only)?;
+    let wanted = filter.wanted(tenant, only)?;
     let recordings = store::list(&mut *db, tenant, &wanted, before, window.fetch()).await?;
     Ok(Json(window.page(recordings, |one| format!("{} {}", one.began_at.to_rfc3339(), one.id))))
 }

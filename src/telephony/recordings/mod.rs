@@ -102,6 +102,8 @@ pub struct Wanted {
     pub agent: Option<Uuid>,
     /// Who asks, if they hear nothing else than their own calls.
     pub only: Option<Uuid>,
+    /// The facet of calls on which they may not know `agent`.
+    pub unknown: Option<i64>,
     pub held: Option<bool>,
     pub least_ms: Option<i64>,
     pub below_ms: Option<i64>,

@@ -156,7 +156,8 @@ pub async fn list(
              from recordings r
             where r.tenant_id = $1 and ($2::timestamptz is null or r.began_at >= $2) and ($3::timestamptz is null or r.began_at < $3)
               and ($4::uuid is null or r.call_id = $4)
-              and ($5::uuid is null or exists (select from calls c where c.id = r.call_id and c.tenant_id = $1 and $5 = any (c.agents)))
+              and ($5::uuid is null or exists (select from calls c where c.id = r.call_id and c.tenant_id = $1 and $5 = any (c.agents)
+                                                  and ($13::bigint is null or not c.facets @> array[$13])))
               and ($6::uuid is null or exists (select from calls c where c.id = r.call_id and c.tenant_id = $1 and $6 = any (c.agents)))
               and ($7::bool is null or (r.held_since is not null) = $7)
               and ($8::bigint is null or r.duration_ms >= $8) and ($9::bigint is null or r.duration_ms < $9)
@@ -173,7 +174,8 @@ pub async fn list(
         wanted.below_ms,
         before.map(|place| place.0),
         before.map(|place| place.1),
-        limit
+        limit,
+        wanted.unknown
     );
     Ok(rows.fetch_all(db).await?.into_iter().map(|row| recording!(row)).collect())
 }

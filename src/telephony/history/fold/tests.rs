@@ -3,7 +3,14 @@
 use serde_json::Value;
 
 use super::*;
-use crate::telephony::calls::record;
+use crate::telephony::{
+    calls::record,
+    history::{
+        Call,
+        facets::{self, Facet},
+        withheld,
+    },
+};
 
 const RECORDED: &str = include_str!("../recorded_calls.json");
 
@@ -252,5 +259,102 @@ fn a_call_is_the_same_in_whatever_order_its_legs_came() {
                 assert!(part.wait_ms >= 0 && part.talk_ms >= 0 && part.started_at <= part.ended_at);
             }
         }
+    }
+}
+
+/// A caller from outside talks with the first phone, which asks the second with its number withheld and connects the two.
+fn asked_with_a_withheld_number() -> Recorded {
+    let id = Uuid::from_u128;
+    let leg = |number: u128, start: i64, outbound: bool, extension: Option<u128>| Told {
+        leg: id(number),
+        call: Some(id(1)),
+        outbound,
+        start,
+        answer: Some(start + 1000),
+        bridge: Some(start + 1000),
+        end: 60_000,
+        extension: extension.map(id),
+        ..Told::default()
+    };
+    let caller = Told { from_number: Some("+4915112345678".into()), ..leg(1, 0, false, None) };
+    let asks = Told { withheld: true, dialled: Some("1002".into()), ..leg(3, 10_000, false, Some(101)) };
+    let legs = vec![caller, leg(2, 100, true, Some(101)), asks, leg(4, 10_100, true, Some(102))];
+    let mut known = Known::default();
+    for (at, number) in [(101, "1001"), (102, "1002")] {
+        let extension = Extension { number: number.into(), name: format!("Phone {number}"), agent: Some(id(at + 100)) };
+        known.extensions.insert(id(at), extension);
+    }
+    Recorded { legs, known }
+}
+
+#[test]
+fn whoever_is_asked_by_a_withheld_number_sees_no_leg_of_the_asking_phone() {
+    let call = asked_with_a_withheld_number().fold();
+    let withheld = call.story.legs.iter().map(|leg| leg.party.withheld).collect::<Vec<_>>();
+    assert_eq!(withheld, [false, true, true, false]);
+    let as_seen_by = |person: u128| {
+        let mut of_call = shown(&call);
+        let mut story = call.story.clone();
+        of_call.hide_from(Uuid::from_u128(person), Some(&mut story));
+        (serde_json::json!([of_call, story]).to_string(), of_call)
+    };
+    let (text, asked) = as_seen_by(202);
+    for secret in ["1001", "Phone 1001", &Uuid::from_u128(101).to_string(), &Uuid::from_u128(201).to_string()] {
+        assert!(!text.contains(&format!("\"{secret}\"")), "{secret}: {text}");
+    }
+    assert_eq!((asked.extension_id, asked.agent_id), (None, None));
+    assert_eq!(asked.summary.from.number.as_deref(), Some("+4915112345678"), "who called is no secret");
+    let (text, own) = as_seen_by(201);
+    assert!(text.contains("\"1001\"") && own.agent_id == Some(Uuid::from_u128(201)), "{text}");
+}
+
+#[test]
+fn agents_find_a_call_by_what_it_shows_to_them() {
+    let call = asked_with_a_withheld_number().fold();
+    let (tenant, id) = (Uuid::from_u128(9), Uuid::from_u128);
+    let facets = facets::of_folded(tenant, &call, facets::Written::default());
+    let has = |facet: Facet<'_>| facets.contains(&facet.number(tenant));
+    let hides = |person: u128, facet: Facet<'_>| has(Facet::Hidden(id(person), facet.number(tenant)));
+    for facet in [Facet::Agent(id(201)), Facet::Extension(id(101))] {
+        assert!(has(facet) && hides(202, facet) && !hides(201, facet), "{facet:?}");
+    }
+    for facet in [Facet::Agent(id(202)), Facet::Party("+4915112345678"), Facet::Country("DE")] {
+        assert!(has(facet) && !hides(202, facet), "{facet:?}");
+    }
+    assert!(has(Facet::Hides(id(202))) && !has(Facet::Hides(id(201))));
+    let sought = withheld::sought(&call.summary, call.direction);
+    let (everybody, others) = sought.split_once('\u{1}').unwrap();
+    assert!(everybody.contains("+4915112345678") && !everybody.contains("1001"), "{sought:?}");
+    assert!(others.contains("phone 1001"), "{sought:?}");
+}
+
+/// A call as its row has it.
+fn shown(call: &Folded) -> Call {
+    Call {
+        id: Uuid::nil(),
+        tenant_id: Uuid::nil(),
+        direction: call.direction,
+        state: call.state,
+        started_at: call.started_at,
+        ended_at: call.ended_at,
+        summary: call.summary.clone(),
+        wait_seconds: 0,
+        talk_seconds: 0,
+        billed_seconds: 0,
+        extension_id: call.extension,
+        agent_id: call.agent,
+        number_id: call.number,
+        queue_id: call.queue,
+        carrier_id: call.carrier,
+        country: call.country.clone(),
+        cause: call.cause.clone(),
+        cost: None,
+        currency: None,
+        recorded: false,
+        notes: None,
+        tags: Vec::new(),
+        disposition: None,
+        version: 1,
+        updated_at: call.ended_at,
     }
 }

@@ -56,6 +56,14 @@ pub enum Feature {
     },
 }
 
+impl Feature {
+    /// Whether it changes the extension that dials it.
+    #[must_use]
+    pub fn changes_extension(&self) -> bool {
+        matches!(self, Self::Forward(_) | Self::ForwardOff | Self::DoNotDisturb(_) | Self::AtQueues(_))
+    }
+}
+
 impl Dialled {
     #[must_use]
     pub fn read(number: &str, plan: &Plan) -> Self {
@@ -117,6 +125,27 @@ impl Dialled {
             )
         )
     }
+}
+
+/// The most speed dials and codes that stand before another: more lead nowhere.
+const MOST_LED: usize = 8;
+
+/// Whether whoever dials this changes the extension that they dial from, also by a speed dial or behind a code for their number.
+#[must_use]
+pub fn changes_extension(number: &str, plan: &Plan) -> bool {
+    let mut dialled = number.to_owned();
+    for _ in 0..MOST_LED {
+        dialled = match Dialled::read(&dialled, plan) {
+            Dialled::Feature(feature) if feature.changes_extension() => return true,
+            Dialled::Feature(Feature::Withhold { number, .. }) => number.to_string(),
+            Dialled::Feature(Feature::SpeedDial(key)) => match plan.settings.routing.speed_dials.get(&key) {
+                Some(number) => number.to_string(),
+                None => return false,
+            },
+            _ => return false,
+        };
+    }
+    false
 }
 
 /// The feature that was dialled. The longest code that fits counts, so that `*80` is not `*8` and 0.

@@ -7,6 +7,10 @@ text_type!(
     DialNumber, parse_dial_number, "+12025550123"
 );
 text_type!(
+    /// What is dialled at a phone: as a dial number, or with a feature code before a number in E.164, such as `*31+12025550123`.
+    Dialable, parse_dialable, "+12025550123"
+);
+text_type!(
     /// The beginning of a telephone number: 1 to 15 digits. It may be written with `+` and what people put between digits, as in
     /// `+49 (0)30`; it is kept without.
     Prefix, parse_prefix, "4930"
@@ -63,6 +67,26 @@ fn parse_dial_number(text: &str) -> Result<String, TextError> {
         && digits.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'*' | b'#'))
         && (digits.len() == text.len() || digits.bytes().all(|b| b.is_ascii_digit()));
     if fine { Ok(text.to_owned()) } else { Err(TextError(Code::NotADialNumber)) }
+}
+
+/// The longest code that may stand before a number with `+`: `*1234` and one more, as in `*31#+12025550123`.
+const LONGEST_CODE: usize = 6;
+
+fn parse_dialable(text: &str) -> Result<String, TextError> {
+    let code = text.find('+').map_or("", |at| &text[..at]);
+    let is_code = code.starts_with(['*', '#'])
+        && code.len() <= LONGEST_CODE
+        && code.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'*' | b'#'));
+    if !code.is_empty() && !is_code {
+        return Err(TextError(Code::NotADialNumber));
+    }
+    parse_dial_number(&text[code.len()..]).map(|number| format!("{code}{number}"))
+}
+
+impl From<DialNumber> for Dialable {
+    fn from(number: DialNumber) -> Self {
+        Self(number.0)
+    }
 }
 
 fn parse_prefix(text: &str) -> Result<String, TextError> {

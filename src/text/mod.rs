@@ -25,7 +25,9 @@ pub mod zone;
 pub use codec::Codecs;
 pub use codes::{Code, Why};
 pub use contact::{Contact, DeviceId};
-pub use dial::{CarrierUser, DialNumber, FeatureCode, HeaderName, Host, Keys, Network, Prefix, SoundFile, Spoken};
+pub use dial::{
+    CarrierUser, DialNumber, Dialable, FeatureCode, HeaderName, Host, Keys, Network, Prefix, SoundFile, Spoken,
+};
 pub use display::{CallerName, DisplayName, Email};
 pub use name::{Domain, ExtensionNumber, GroupHandle, GroupName, SipUsername, SwitchName};
 pub use origin::Origin;

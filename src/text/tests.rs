@@ -41,7 +41,7 @@ macro_rules! accepted_is_harmless {
 accepted_is_harmless!(
     domain: Domain, sip_username: SipUsername, extension_number: ExtensionNumber, group_handle: GroupHandle,
     switch_name: SwitchName, codecs: Codecs, e164: E164, caller_number: CallerNumber, email: Email,
-    dial_number: DialNumber, prefix: Prefix, feature_code: FeatureCode, sound_file: SoundFile, host: Host,
+    dial_number: DialNumber, dialable: Dialable, prefix: Prefix, feature_code: FeatureCode, sound_file: SoundFile, host: Host,
     network: Network, header_name: HeaderName, carrier_user: CarrierUser,
 );
 

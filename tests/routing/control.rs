@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use dialplane::tenancy::auth::rules::Role;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -9,6 +10,7 @@ use crate::{
     event_socket::EventSocket,
     harness::{Answer, Node},
     live::{fires, known, leg, now, registers},
+    people::person,
     pushes::Fleet,
 };
 
@@ -237,5 +239,99 @@ async fn a_repeated_request_makes_one_call_and_a_job_follows_it_to_its_end() {
     assert_eq!(code(&refused), (429, "too_many_calls_placed".into()));
     assert_eq!(refused.header("RateLimit"), Some("\"calls\";r=0;t=1"));
     assert!(refused.header("Retry-After").is_some());
+    fleet.stage.stop().await;
+}
+
+#[actix_web::test]
+async fn nobody_changes_the_extension_of_others_by_a_code_that_their_phone_is_to_dial() {
+    let fleet = Fleet::new().await;
+    let (node, tenant) = (&fleet.stage.node, fleet.stage.tenant);
+    let agent = person(node, Some(tenant), Role::Agent, "ann@acme.test").await;
+    let manager = person(node, Some(tenant), Role::Manager, "mia@acme.test").await;
+    let whose = sqlx::query("update extensions set user_id = $1 where sip_username = $2").bind(agent.id);
+    whose.bind(&fleet.stage.phone).execute(node.app.changes.pool()).await.unwrap();
+    fleet.stage.rules(json!({ "speed_dials": { "01": "*78", "02": "*001", "03": "1001" } })).await;
+    known(&fleet).await;
+    let (a, b) = talking(&fleet).await;
+    fires(&fleet.socket, registers(&fleet.stage.domain, &fleet.stage.phone, "one"), now());
+    let actions = format!("/v1/live/calls/{a}/actions");
+    let refused = |answer: &Answer, what: &str| {
+        let told = (code(answer), answer.json()["field"].clone());
+        assert_eq!(told, ((422, "code_for_own_phone".into()), json!("to")), "{what}: {}", answer.text());
+    };
+    for to in [
+        "*7213125550123",
+        "*72+13125550123",
+        "*73",
+        "*78",
+        "*79",
+        "*44",
+        "*45",
+        "*46",
+        "*31**78",
+        "#31#*78",
+        "*001",
+        "*002",
+    ] {
+        for action in ["transfer", "consult"] {
+            let asked = json!({ "action": action, "to": to, "leg_id": b });
+            refused(&manager.ask(node, "POST", &actions, asked.clone()).await, to);
+            refused(&node.api("POST", &format!("{actions}?tenant_id={tenant}"), asked).await, to);
+        }
+        // Nobody's phone dials where a call is transferred to.
+        refused(&agent.ask(node, "POST", &actions, json!({ "action": "transfer", "to": to })).await, to);
+        let new = json!({ "agent_id": agent.id, "to": to });
+        refused(&manager.ask(node, "POST", "/v1/calls", new.clone()).await, to);
+        refused(&node.api("POST", &format!("/v1/calls?tenant_id={tenant}"), new).await, to);
+    }
+    assert!(
+        fleet.socket.told().iter().all(|command| !command.starts_with("uuid_") && !command.starts_with("originate"))
+    );
+    // One's own phone may dial them, and everybody's what changes nothing.
+    let phones = format!("/v1/live/registrations?tenant_id={tenant}");
+    while node.api("GET", &phones, Value::Null).await.json()["items"].as_array().unwrap().is_empty() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    for (who, to) in [(&agent, "*72+13125550123"), (&manager, "*31+13125550123"), (&manager, "*003")] {
+        let made = who.ask(node, "POST", "/v1/calls", json!({ "agent_id": agent.id, "to": to })).await;
+        assert_eq!(made.status, 201, "{to}: {}", made.text());
+        let command = told(&fleet.socket, &format!("originate {{origination_uuid={}", made.id())).await;
+        assert!(command.ends_with(&format!("^transfer:{to} XML {}' inline", fleet.stage.domain)), "{command}");
+    }
+    let consult = agent.ask(node, "POST", &actions, json!({ "action": "consult", "to": "*78" }));
+    let event = async {
+        let command = told(&fleet.socket, "uuid_dual_transfer").await;
+        assert!(command.starts_with(&format!("uuid_dual_transfer {b} *78/XML/")), "{command}");
+        let pair = json!({ "Bridge-A-Unique-ID": a, "Bridge-B-Unique-ID": b });
+        fires(&fleet.socket, leg("CHANNEL_UNBRIDGE", a, a, &pair), now());
+    };
+    let (consulted, ()) = tokio::join!(consult, event);
+    assert_eq!(consulted.status, 200, "{}", consulted.text());
+    fleet.stage.stop().await;
+}
+
+#[actix_web::test]
+async fn a_call_is_transferred_to_a_number_in_e164_behind_a_code() {
+    let fleet = Fleet::new().await;
+    known(&fleet).await;
+    let (a, b) = talking(&fleet).await;
+    let (node, tenant) = (&fleet.stage.node, fleet.stage.tenant);
+    for wrong in ["1+13125550123", "*31++1312", "*31+", "*31+1312*", "*31 +1312", "*1234567+1312", "+*31"] {
+        let refused = acts(node, tenant, &a.to_string(), json!({ "action": "transfer", "to": wrong })).await;
+        assert_eq!(refused.status, 422, "{wrong}: {}", refused.text());
+    }
+    let id = a.to_string();
+    let transfer = acts(node, tenant, &id, json!({ "action": "transfer", "to": "*31+13125550123" }));
+    let event = async {
+        let command = told(&fleet.socket, "uuid_transfer").await;
+        assert_eq!(command, format!("uuid_transfer {b} -bleg *31+13125550123 XML {}", fleet.stage.domain));
+        let pair = json!({ "Bridge-A-Unique-ID": a, "Bridge-B-Unique-ID": b });
+        fires(&fleet.socket, leg("CHANNEL_UNBRIDGE", a, a, &pair), now());
+    };
+    let (transferred, ()) = tokio::join!(transfer, event);
+    assert_eq!(transferred.status, 200, "{}", transferred.text());
+    // As the switch then asks, it is the number behind the code.
+    let document = fleet.stage.dials("*31+13125550123").await;
+    assert!(document.contains("13125550123") && document.contains("dialplane_withhold"), "{document}");
     fleet.stage.stop().await;
 }

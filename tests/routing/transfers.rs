@@ -252,3 +252,43 @@ async fn a_parked_call_comes_back_to_who_parked_it_and_lamps_watch_the_slots() {
     }
     stage.stop().await;
 }
+
+#[actix_web::test]
+async fn a_transferred_call_changes_nobodys_extension() {
+    let stage = Stage::new().await;
+    stage.node.extension(stage.tenant, json!({ "number": "77" })).await;
+    stage.rules(json!({ "speed_dials": { "01": "*7277" } })).await;
+    let (ada, agent) = (at(&stage.phone), stage.phone.clone());
+    let path = format!("/v1/tenants/{}/extensions", stage.tenant);
+    let handling = async || {
+        let all = stage.node.api("GET", &path, Value::Null).await.items();
+        let all = all.as_array().unwrap().iter();
+        all.map(|one| (one["number"].clone(), one["calls"].clone())).collect::<Vec<_>>()
+    };
+    let own = handling().await.into_iter().find(|(number, _)| *number != "77").unwrap().0;
+    let own = own.as_str().unwrap();
+    let keys = [format!("dnd-{own}"), format!("forward-{own}")];
+    for code in ["*7277", "*73", "*78", "*79", "*44", "*45", "*46", &keys[0], &keys[1]] {
+        // Whoever the agent talked with, and a call that was led on after such a transfer: by a speed dial or a code for the number.
+        let led =
+            format!("&variable_dialplane_on_behalf={agent}&variable_dialplane_back={agent}&variable_dialplane_hops=1");
+        let forwarded = format!("&variable_dialplane_on_behalf={agent}");
+        for sent in [
+            Sent { taken_by: &ada, ..Sent::default() },
+            Sent { caller: "77", taken_by: &ada, ..Sent::default() },
+            Sent { more: &led, ..Sent::default() },
+            Sent { caller: "77", more: &led, ..Sent::default() },
+            Sent { more: &forwarded, ..Sent::default() },
+        ] {
+            let document = stage.sends(sent, code).await;
+            assert_ne!(route(&document), "call_handling", "{code}: {document}");
+        }
+    }
+    let led = stage.sends(Sent { taken_by: &ada, ..Sent::default() }, "*001").await;
+    assert!(led.contains("*7277"), "{led}");
+    assert!(handling().await.iter().all(|(_, calls)| *calls == json!({})), "{:?}", handling().await);
+    // The phone itself changes it, as before.
+    assert_eq!(route(&stage.dials("*7277").await), "call_handling");
+    assert!(handling().await.iter().any(|(_, calls)| calls["forward_always"] == "77"));
+    stage.stop().await;
+}

@@ -26,7 +26,7 @@ use crate::{
         sandbox::acts as played,
     },
     tenancy::Api,
-    text::{Code, DialNumber, Keys, SipUsername},
+    text::{Code, DialNumber, Dialable, Keys, SipUsername},
 };
 
 /// What is to be done.
@@ -40,7 +40,7 @@ pub enum Act {
     Send(Place),
     Park,
     /// The leg's phone asks somebody, while its partner waits.
-    Consult(DialNumber),
+    Consult(Dialable),
     /// Whoever waits and whoever was asked are connected, and the leg ends.
     Complete,
     /// Whoever was asked is let go.
@@ -230,14 +230,14 @@ impl Acting<'_> {
         let code =
             DialNumber::parse(codes.park.as_str()).map_err(|_| Error::Fault("a feature code can't be dialled"))?;
         let mut hear = self.hear();
-        self.tell(Order::SendPartner(leg.id, Place::Number(code), self.found.domain.clone())).await?;
+        self.tell(Order::SendPartner(leg.id, Place::Number(code.into()), self.found.domain.clone())).await?;
         let slot = hear
             .until(|what| gone(what, partner).or_else(|| wait::parked(what, partner).map(|slot| Ok(slot.to_owned()))));
         Ok(Done { slot: Some(slot.await?) })
     }
 
-    async fn consult(&self, to: &DialNumber) -> Result<Done> {
-        let Own { leg, user } = self.own()?;
+    async fn consult(&self, to: &Dialable) -> Result<Done> {
+        let Own { leg, user, .. } = self.own()?;
         answered(&leg)?;
         let partner = self.found.partner(&leg)?;
         if self.found.aside(&leg).is_ok() {
@@ -418,7 +418,7 @@ impl Acting<'_> {
 }
 
 /// Whose mailbox a call is sent to: that of the extension with this number, or the phone's own.
-pub fn mailbox(found: &Found, own: impl FnOnce() -> Result<Own>, number: Option<&DialNumber>) -> Result<Place> {
+pub fn mailbox(found: &Found, own: impl FnOnce() -> Result<Own>, number: Option<&Dialable>) -> Result<Place> {
     let Some(number) = number else { return Ok(Place::Mailbox(own()?.user)) };
     let extension = found.names.of_number(number.as_str()).ok_or(Error::NotFound("extension"))?;
     SipUsername::parse(&extension.sip_username).map(Place::Mailbox).map_err(|_| Error::NotFound("extension"))

@@ -31,9 +31,10 @@ use crate::{
         settings::{Feature, Settings, Supervision},
     },
     node::changes::{Audit, Change},
+    routing::{self, Plan},
     switch::live::{Live, Watched, names::Extension, show::Scope, views},
     tenancy::{Api, TenantQuery, auth::actor::Actor, switches, tenants},
-    text::{Code, DialNumber, E164, Keys},
+    text::{Code, DialNumber, Dialable, Domain, E164, Keys},
 };
 
 /// A call to be made: a phone is called first, and then it calls.
@@ -44,8 +45,9 @@ pub struct NewCall {
     pub agent_id: Option<Uuid>,
     /// The extension whose phone is called first.
     pub extension_id: Option<Uuid>,
-    /// What is called then, as it would be dialled at the phone: a number inside or outside, or a feature code.
-    pub to: DialNumber,
+    /// What is called then, as it would be dialled at the phone: a number inside or outside, or a feature code. A code that changes an
+    /// extension only for one's own phone.
+    pub to: Dialable,
     /// The number that a callee outside sees: one of the agent's. If absent, it is chosen as for every call.
     pub show: Option<E164>,
     /// Whether it is recorded.
@@ -100,8 +102,8 @@ pub struct CallAction {
     pub action: CallActionKind,
     /// The leg of the phone that is meant. If absent, the asker's own, or else the first phone's of the tenant.
     pub leg_id: Option<Uuid>,
-    /// Where to, as it would be dialled at the phone.
-    pub to: Option<DialNumber>,
+    /// Where to, as it would be dialled at the phone. Not a code that changes an extension, unless one's own phone asks there.
+    pub to: Option<Dialable>,
     /// The keys that are pressed.
     pub digits: Option<Keys>,
     /// The queue.
@@ -143,6 +145,24 @@ pub(super) fn scope(actor: &Actor, tenant: Uuid) -> Scope {
         switch: None,
         cluster: None,
     }
+}
+
+/// Refuses a code that changes the extension whose phone dials it, for a phone that is not the asker's own: who may change an extension has
+/// rights of their own. `phones`: whose phones dial it.
+fn no_change_of_others(
+    to: &Dialable,
+    settings: &Settings,
+    domain: Domain,
+    actor: &Actor,
+    phones: impl IntoIterator<Item = Option<Uuid>>,
+) -> Result<(), Error> {
+    let is_own = |person: Option<Uuid>| person.is_some() && person == actor.person;
+    let mut plan = Plan::empty(domain);
+    (plan.settings.country, plan.settings.routing) = (Some(settings.country.clone()), settings.routing.clone());
+    if routing::changes_extension(to.as_str(), &plan) && !phones.into_iter().all(is_own) {
+        return Err(Error::invalid("to", Code::CodeForOwnPhone));
+    }
+    Ok(())
 }
 
 async fn settings(db: impl PgExecutor<'_>, tenant: Uuid) -> Result<Settings, Error> {
@@ -249,9 +269,11 @@ pub async fn make_call(
                 return Err(Error::invalid("show", Code::NotANumberToShow).into());
             }
         }
+        let settings = settings(change.db(), tenant).await?;
+        let domain = found::domain(&live, tenant)?;
+        no_change_of_others(&new.to, &settings, domain, &actor, phones.iter().map(|phone| phone.user))?;
         let mut records = None;
         if new.record {
-            let settings = settings(change.db(), tenant).await?;
             may_record(&settings)?;
             records = Some(Recorded { consent_tone: settings.routing.record.consent_tone });
         }
@@ -319,7 +341,7 @@ async fn read(api: &Api, actor: &Actor, found: &Found, asked: &CallAction) -> Re
             let queue = asked.queue_id.ok_or_else(|| missing("queue_id"))?;
             let number = store::number_of(api.pool(), tenant, queue, "queue").await?.ok_or(Error::NotFound("queue"))?;
             let number = number.and_then(|number| DialNumber::parse(&number).ok());
-            Act::Send(Place::Number(number.ok_or_else(|| Error::invalid("queue_id", Code::NotDiallable))?))
+            Act::Send(Place::Number(number.ok_or_else(|| Error::invalid("queue_id", Code::NotDiallable))?.into()))
         }
         Kind::Voicemail => {
             let own = || found.leg(asked.leg_id, actor.only_own(), actor.person);
@@ -369,6 +391,15 @@ pub async fn act_on_call(
         }
         let act = read(&api, &actor, &found, &asked).await?;
         let settings = settings(api.pool(), tenant).await?;
+        match &act {
+            // Of a transferred call, routing refuses it as well: there is nobody whose phone has dialled it.
+            Act::Send(Place::Number(to)) => no_change_of_others(to, &settings, found.domain.clone(), &actor, [None])?,
+            Act::Consult(to) => {
+                let own = found.leg(asked.leg_id, actor.only_own(), actor.person)?;
+                no_change_of_others(to, &settings, found.domain.clone(), &actor, [own.person])?;
+            }
+            _ => {}
+        }
         if act == Act::Record {
             may_record(&settings)?;
         }
@@ -431,7 +462,7 @@ async fn pick_up(
     job.to = Some(to.to_string());
     store::insert(&mut change, &job).await?;
     change.commit().await?;
-    jobs::place(control, api, live, ready, &job, Then::Calls { to, shows: None, records: None });
+    jobs::place(control, api, live, ready, &job, Then::Calls { to: to.into(), shows: None, records: None });
     let call = found.again(live).map(|found| found.shown(&scope(actor, found.tenant)));
     Ok(CallActionDone { call, slot: Some(slot), job: Some(job) })
 }

@@ -10,13 +10,13 @@ use uuid::Uuid;
 use crate::{
     model::{channel, device::Only},
     routing::{CONSENT, MESSAGE, address, transfers::BACK},
-    text::{DialNumber, Domain, E164, ExtensionNumber, Keys, SipUsername},
+    text::{DialNumber, Dialable, Domain, E164, ExtensionNumber, Keys, SipUsername},
 };
 
 /// Where a leg is sent in its tenant's dialplan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
-    Number(DialNumber),
+    Number(Dialable),
     /// The mailbox of an extension.
     Mailbox(SipUsername),
     /// The phone of whoever put the call aside.
@@ -101,7 +101,7 @@ pub struct Recorded {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Then {
     /// It calls a number as if its keys had been pressed.
-    Calls { to: DialNumber, shows: Option<E164>, records: Option<Recorded> },
+    Calls { to: Dialable, shows: Option<E164>, records: Option<Recorded> },
     /// It takes part in the call of a leg.
     Supervises { leg: Uuid, mode: Mode, is_announced: bool },
 }
@@ -136,7 +136,7 @@ pub enum Order {
     /// The leg calls a number, while its partner hears music. If that lasts too long, the partner goes back to the leg's phone.
     Consult {
         leg: Uuid,
-        to: DialNumber,
+        to: Dialable,
         back: SipUsername,
         domain: Domain,
     },
@@ -330,7 +330,7 @@ mod tests {
 
     #[test]
     fn the_phone_is_called_first_and_then_calls_as_itself() {
-        let to = DialNumber::parse("+498912345678").unwrap();
+        let to = Dialable::parse("+498912345678").unwrap();
         let said = placing(Then::Calls {
             to,
             shows: E164::parse("+493012345678").ok(),

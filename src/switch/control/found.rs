@@ -33,6 +33,8 @@ pub struct Found {
 pub struct Own {
     pub leg: Leg,
     pub user: SipUsername,
+    /// Whose phone it is.
+    pub person: Option<Uuid>,
 }
 
 /// The tenant's domain, which is also the context of its dialplan.
@@ -90,7 +92,8 @@ impl Found {
             if person.is_some() && extension.user != person {
                 return None;
             }
-            Some(Own { leg: self.call.legs[at].clone(), user: SipUsername::parse(&extension.sip_username).ok()? })
+            let user = SipUsername::parse(&extension.sip_username).ok()?;
+            Some(Own { leg: self.call.legs[at].clone(), user, person: extension.user })
         })
     }
 

@@ -83,6 +83,12 @@ impl PlacedCall {
         }
     }
 
+    /// Whether somebody sent it here who is not on it: they forwarded or transferred it.
+    #[must_use]
+    pub fn is_somebody_elses(&self) -> bool {
+        self.transfer.is_some() || self.diverted
+    }
+
     /// Whether its answer is for this call only.
     #[must_use]
     pub fn is_special(&self) -> bool {

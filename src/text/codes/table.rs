@@ -256,6 +256,8 @@ codes! {
     NotWithConditions "not_with_conditions" Field Correct "can't be combined with conditions" "kann nicht mit Bedingungen kombiniert werden";
     NoAction "no_action" Field Correct "must have an action" "müssen eine Aktion haben";
     XmlRefused "xml_refused" Field Correct "{reason}" "wird abgelehnt: {reason}";
+    GatewayInSandbox "gateway_in_sandbox" Field Correct "must not dial over a gateway: nothing of a sandbox leaves the platform" "darf nicht über ein Gateway wählen: von einem Testmandanten geht nichts nach außen";
+    CodeForOwnPhone "code_for_own_phone" Field Correct "must not be a code that changes an extension, unless your own phone dials it" "darf kein Code sein, der eine Nebenstelle ändert, außer Ihr eigenes Telefon wählt ihn";
     LevelsFromOne "levels_from_one" Field Correct "must have levels and positions from 1" "müssen Stufen und Plätze ab 1 haben";
     MenuKeys "menu_keys" Field Correct "must be named by one digit, '*' or '#', and there must be one" "müssen mit einer Ziffer, '*' oder '#' benannt sein, und es muss einen geben";
     SpeedDialKeys "speed_dial_keys" Field Correct "must be named by two digits" "müssen mit zwei Ziffern benannt sein";

@@ -16,6 +16,7 @@ mod dialled;
 pub mod emergency;
 pub mod entries;
 mod forwards;
+pub mod gateways;
 mod hops;
 pub mod on_net;
 pub mod outbound;
@@ -31,7 +32,7 @@ pub mod withheld;
 pub use self::{
     action::Action,
     actions::{CONSENT, NO_PIN, PARK, RECORDING, address, recording_from_outside, sound},
-    dialled::{AFTER, Dialled, Feature, IN_MENU, LEFT, MESSAGE},
+    dialled::{AFTER, Dialled, Feature, IN_MENU, LEFT, MESSAGE, changes_extension},
     hops::{Hops, MOST_HOPS, MOST_LEADS},
     plan::Plan,
     route::{ByKey, Handle, Keep, Left, Pickup, Ring, RingGroup, Route, Routed, Then},
@@ -396,6 +397,10 @@ impl Router<'_, '_> {
             {
                 Route::Refused(Refusal::NotSignedIn)
             }
+            // Somebody sent this call here, and nobody's phone has dialled it.
+            feature if feature.changes_extension() && self.call.sent_by.is_some() => {
+                Route::Refused(Refusal::NotSignedIn)
+            }
             Feature::OwnVoicemail | Feature::Voicemail(Some(_)) => self.mailbox(found),
             Feature::Forward(number) => handle(found, Handle::Forward(Some(number.clone()))),
             Feature::ForwardOff => handle(found, Handle::Forward(None)),
@@ -439,7 +444,11 @@ impl Router<'_, '_> {
     fn key(&mut self, lamp: Lamp, number: &ExtensionNumber, found: Option<&Found>) -> Route {
         self.looked.at_caller = true;
         let own = match found {
-            Some(Found::Extension(extension)) if self.call.caller == Some(&extension.sip_username) => Some(extension),
+            Some(Found::Extension(extension))
+                if self.call.caller == Some(&extension.sip_username) && self.call.sent_by.is_none() =>
+            {
+                Some(extension)
+            }
             _ => None,
         };
         match (lamp, own) {

@@ -109,6 +109,51 @@ async fn nothing_of_a_sandbox_is_dialled_outside_not_even_an_emergency_number() 
 }
 
 #[actix_web::test]
+async fn no_xml_entry_of_a_sandbox_dials_over_a_gateway() {
+    let stage = Stage::sandbox().await;
+    let path = format!("/v1/tenants/{}/dialplan-entries", stage.tenant);
+    let xml = |data: &str| {
+        format!(
+            "<extension name=\"raw\"><condition field=\"destination_number\" expression=\"^(\\d+)$\"><action application=\"bridge\" data=\"{data}\"/></condition></extension>"
+        )
+    };
+    let out = [
+        "sofia/gateway/trunk/$1",
+        "user/1000@acme.test|sofia/gateway/trunk/112",
+        "[leg_timeout=9]sofia/gateway/trunk/112",
+    ];
+    for data in out {
+        let refused = stage.node.api("POST", &path, json!({ "name": "Out", "xml": xml(data) })).await;
+        let told = refused.json();
+        assert_eq!((refused.status, &told["code"]), (422, &json!("gateway_in_sandbox")), "{data}: {told}");
+        assert_eq!(told["field"], "xml", "{told}");
+    }
+    let made = stage.node.api("POST", &path, json!({ "name": "In", "xml": xml("user/1000@acme.test") })).await;
+    assert_eq!(made.status, 201, "{}", made.text());
+    let entry = format!("{path}/{}", made.json()["id"].as_str().unwrap());
+    let refused = stage.node.api("PATCH", &entry, json!({ "xml": xml(out[0]) })).await;
+    assert_eq!((refused.status, &refused.json()["code"]), (422, &json!("gateway_in_sandbox")), "{}", refused.text());
+    // One that is kept from before leads nowhere: for names, for what nobody has, for calls to the outside and to emergency services.
+    let kept =
+        dialplane::routing::raw::canonical(&xml(out[0]).replace("raw", "old"), &"acme.test".parse().unwrap()).unwrap();
+    let old = "update dialplan_entries set body = jsonb_build_object('xml', $1::text) where tenant_id = $2";
+    let old = sqlx::query(old).bind(&kept).bind(stage.tenant).execute(stage.node.app.changes.pool()).await.unwrap();
+    assert_eq!(old.rows_affected(), 1);
+    for number in ["1000", "5000", "112", MUNICH, "+882161234567"] {
+        let document = stage.dials(number).await;
+        assert!(!document.contains("gateway") && !document.contains("name=\"old\""), "{number}: {document}");
+    }
+    // Elsewhere, such an entry is the platform's to write, and is tried.
+    let other = Stage::new().await;
+    let path = format!("/v1/tenants/{}/dialplan-entries", other.tenant);
+    let made = other.node.api("POST", &path, json!({ "name": "Out", "xml": xml(out[0]) })).await;
+    assert_eq!(made.status, 201, "{}", made.text());
+    assert!(other.dials("5000").await.contains("gateway"));
+    other.stop().await;
+    stage.stop().await;
+}
+
+#[actix_web::test]
 async fn mails_of_a_sandbox_are_kept_and_their_links_work() {
     let stage = Stage::sandbox().await;
     let tenant = stage.tenant;

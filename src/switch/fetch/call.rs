@@ -388,7 +388,7 @@ fn withheld_key(withheld: bool) -> &'static [u8] {
 /// The answer to a call for a name that nobody has. It is made in advance, except for a tenant with XML entries or an
 /// announcement of its own for this.
 fn turned_away(slot: &Slot, plan: &Plan, route: &Route, placed: &PlacedCall) -> Reply {
-    let before = super::fill::xml_entries(plan);
+    let before = super::fill::xml_entries(slot, plan);
     if before.is_empty()
         && !placed.is_special()
         && !plan.settings.routing.announcements.contains_key(&Refusal::Unallocated)

@@ -178,7 +178,7 @@ impl Fetch {
     ) -> Reply {
         let showing = row.caller.as_ref().zip(placed.shows.as_ref()).map(|(caller, number)| caller.showing(number));
         let caller = showing.as_ref().or(row.caller.as_ref());
-        let before = super::fill::xml_entries(plan);
+        let before = super::fill::xml_entries(slot, plan);
         let tenant = Tenant::of(plan, row.tenant.domain.clone(), row.tenant.active);
         if !tenant.active {
             return document(slot, &tenant, plan, &Route::Refused(Refusal::TenantSuspended), placed, &[]);

@@ -19,7 +19,7 @@ use crate::{
         apart::apart,
         changes::{Audited, Change},
     },
-    routing::{entries::EntryBody, raw},
+    routing::{entries::EntryBody, gateways, raw},
     telephony::destinations::{self, Source},
     tenancy::tenants,
     text::{Code, DisplayName},
@@ -193,8 +193,14 @@ async fn checked(change: &mut Change, tenant: Uuid, body: EntryBody, platform: b
         EntryBody::Xml(_) if !platform => Err(Error::from(Code::XmlNotYours)),
         EntryBody::Xml(text) => {
             let home = tenants::store::get(change.db(), tenant).await?.ok_or(Error::NotFound("tenant"))?;
+            let is_sandbox = home.sandbox;
             let kept = apart(move || raw::canonical(&text, &home.domain)).await?;
-            kept.map(EntryBody::Xml).map_err(|error| Error::invalid("xml", Code::XmlRefused.with("reason", error)))
+            let kept = kept.map_err(|error| Error::invalid("xml", Code::XmlRefused.with("reason", error)))?;
+            // It would be tried before everything that keeps a sandbox's calls inside.
+            if is_sandbox && gateways::dials_outside(&kept) {
+                return Err(Error::invalid("xml", Code::GatewayInSandbox));
+            }
+            Ok(EntryBody::Xml(kept))
         }
         conditions @ EntryBody::Conditions(_) => apart(move || conditions.check().map(|()| conditions)).await?,
     }

@@ -65,7 +65,7 @@ pub(super) async fn call(fetch: &Fetch, slot: &Arc<Slot>, placed: &PlacedCall) -
         let tenant = tenant(&row.tenant, &now.plan);
         let mut routed = now.route(&tenant, placed, row.found.as_ref(), at).await?;
         if let Route::Handle { change, .. } = &routed.route
-            && !handle(fetch, slot, &now.plan, row.found.as_ref(), change).await?
+            && (placed.is_somebody_elses() || !handle(fetch, slot, &now.plan, row.found.as_ref(), change).await?)
         {
             routed.route = Route::Refused(Refusal::Unallocated);
         }
@@ -85,7 +85,7 @@ pub(super) async fn call(fetch: &Fetch, slot: &Arc<Slot>, placed: &PlacedCall) -
             }
         }
         let extra = marked(row.tenant.id, placed, &routed.route);
-        let before = xml_entries(&now.plan);
+        let before = xml_entries(slot, &now.plan);
         let Some(context) = &slot.domain else { return Ok(Filled::Less) };
         let rung = fetch.ring_devices(slot, placed.switch, &mut routed.route, None).0;
         let mut found = routed_as(&tenant, &now.plan, context.as_str(), routed, row.tenant, &extra, placed, &before)?;
@@ -117,10 +117,11 @@ pub async fn route_of(row: &TenantRow, known: &Known, placed: &PlacedCall) -> Re
     routed.map(|routed| routed.route)
 }
 
-/// The tenant's XML entries, which the switch tries itself before the route.
-pub fn xml_entries(plan: &Plan) -> Vec<String> {
-    let tried = plan.entries.iter().filter(|entry| entry.left_out.is_none());
-    tried.filter_map(entries::PlanEntry::xml).map(|text| raw::rendered(text, &plan.domain)).collect()
+/// The tenant's XML entries, which the switch tries itself before the route. Of a sandbox, without those that dial outside.
+pub fn xml_entries(slot: &Slot, plan: &Plan) -> Vec<String> {
+    let tried = plan.entries.iter().filter(|entry| entry.left_out.is_none()).filter_map(entries::PlanEntry::xml);
+    let tried = tried.filter(|text| !slot.sandbox || !routing::gateways::dials_outside(text));
+    tried.map(|text| raw::rendered(text, &plan.domain)).collect()
 }
 
 #[expect(clippy::too_many_arguments, reason = "what a document is made of")]

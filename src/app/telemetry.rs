@@ -184,14 +184,20 @@ fn describe() {
     }
 }
 
-/// What is logged about a request: method, path and result. Not its query, which may contain a link's token.
+/// What is logged about a request: method, path and result. Of the path, what the route says: `/v1/phone-numbers/by-number/{number}`. The path
+/// itself may have a person's number or mail address, and the query a link's token.
 pub struct Requests;
+
+/// In place of a path that no route has.
+const NO_ROUTE: &str = "no route";
 
 impl RootSpanBuilder for Requests {
     fn on_request_start(request: &ServiceRequest) -> Span {
         let id = request.extensions().get::<RequestId>().copied();
         let request_id = id.map(tracing::field::display);
-        let span = tracing::info_span!("request", request_id, method = %request.method(), path = request.uri().path(), status = Empty);
+        let route = request.match_pattern();
+        let path = route.as_deref().unwrap_or(NO_ROUTE);
+        let span = tracing::info_span!("request", request_id, method = %request.method(), path, status = Empty);
         if let Some(id) = id {
             trace::belongs_to(&span, *id);
         }
@@ -260,6 +266,46 @@ mod tests {
     }
 
     #[actix_web::test]
+    async fn requests_are_logged_by_their_route_without_what_is_in_their_path_or_query() {
+        use actix_web::{App, HttpResponse, test, web};
+
+        let kept = Kept::default();
+        let writer = kept.clone();
+        let log = fmt().json().with_writer(move || writer.clone()).finish();
+        let _here = tracing::subscriber::set_default(log);
+        let answers = async || {
+            tracing::info!("something");
+            HttpResponse::NoContent()
+        };
+        let app = App::new()
+            .wrap(tracing_actix_web::TracingLogger::<Requests>::new())
+            .route("/reset", web::get().to(answers))
+            .route("/v1/phone-numbers/by-number/{number}", web::get().to(answers))
+            .service(web::scope("/v1/admin").route("/agents/by-email/{email}", web::get().to(answers)))
+            .default_service(web::to(async || {
+                tracing::info!("nothing");
+                HttpResponse::NotFound()
+            }));
+        let app = test::init_service(app).await;
+        for path in [
+            "/reset?token=dpo_secret",
+            "/v1/phone-numbers/by-number/+12025550111",
+            "/v1/admin/agents/by-email/ann@acme.example",
+            "/links/dpo_secret",
+        ] {
+            let _ = test::call_service(&app, test::TestRequest::get().uri(path).to_request()).await;
+        }
+        let said = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+        let parts = ["\"GET\"", "\"/reset\"", "/by-number/{number}\"", "/v1/admin/agents/by-email/{email}\"", NO_ROUTE];
+        for part in parts {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+        for secret in ["dpo_secret", "12025550111", "acme.example"] {
+            assert!(!said.contains(secret), "{said}");
+        }
+    }
+
+    #[actix_web::test]
     async fn every_answer_of_the_api_is_in_the_log_by_its_id_and_without_its_query() {
         use actix_web::{App, HttpResponse, middleware::from_fn, test, web};
 
@@ -285,22 +331,21 @@ mod tests {
     }
 
     #[test]
-    fn requests_are_logged_without_their_query() {
+    fn a_request_is_logged_with_its_status() {
         let kept = Kept::default();
         let writer = kept.clone();
         let log = fmt().json().with_writer(move || writer.clone()).finish();
         tracing::subscriber::with_default(log, || {
-            let request = actix_web::test::TestRequest::get().uri("/reset?token=dpo_secret").to_srv_request();
+            let request = actix_web::test::TestRequest::get().uri("/reset").to_srv_request();
             let span = Requests::on_request_start(&request);
             let response = request.into_response(actix_web::HttpResponse::NoContent());
             Requests::on_request_end(span.clone(), &Ok(response));
             span.in_scope(|| tracing::info!("something"));
         });
         let said = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
-        for part in ["\"GET\"", "\"/reset\"", "204"] {
+        for part in ["\"GET\"", NO_ROUTE, "204"] {
             assert!(said.contains(part), "{part}: {said}");
         }
         assert!(!said.contains("answered"), "only those of the API: {said}");
-        assert!(!said.contains("dpo_secret"), "{said}");
     }
 }

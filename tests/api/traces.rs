@@ -132,6 +132,16 @@ fn a_call_is_one_trace_from_its_fetch_over_its_statements_to_its_record_and_a_re
     demo.posts(demo.text("/switch_url"), "application/x-www-form-urlencoded", &form(number));
     demo.posts(demo.text("/switch_url"), "application/x-www-form-urlencoded", &sign_in_form(number, &context));
     demo.posts(&format!("{}?uuid=a_{call}", demo.text("/cdr_url")), "application/json", "{}");
+    // Whose number it is, and who has this address, no collector is told.
+    for path in [
+        "/v1/phone-numbers/by-number/%2B12025550111",
+        "/v1/admin/agents/by-email/ann@acme.example",
+        "/links/dpo_pathsecret",
+    ] {
+        let client = ureq::Agent::from(ureq::Agent::config_builder().http_status_as_error(false).build());
+        let told = client.get(format!("{}{path}", demo.text("/app_url"))).header("X-API-Key", demo.text("/api_key"));
+        assert!(told.call().unwrap().status().is_client_error(), "{path}");
+    }
     let asked = ureq::get(format!("{}/v1/tenants?limit=1", demo.text("/app_url")))
         .header("X-API-Key", demo.text("/api_key"))
         .call();
@@ -162,6 +172,9 @@ fn a_call_is_one_trace_from_its_fetch_over_its_statements_to_its_record_and_a_re
         fill.events.iter().map(|event| format!("{} {:?}", event.name, values(&event.attributes))).collect::<Vec<_>>();
     assert!(statements.iter().any(|statement| statement.contains("select")), "{statements:#?}");
     let whole = format!("{spans:?}");
+    for part in ["12025550111", "ann@acme", "dpo_pathsecret"] {
+        assert!(!whole.contains(part), "{part}: {whole}");
+    }
     for secret in [demo.text("/switch/token"), demo.text("/api_key"), demo.text("/extensions/0/sip_password")] {
         assert!(!whole.contains(secret), "{secret}");
     }

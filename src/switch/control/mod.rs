@@ -3,7 +3,7 @@
 //! Whoever acts names a call by its id, which is looked up in live state among the tenant's own ([`found`]). What is told a switch has types
 //! ([`command`]) and goes over a connection of this node's own ([`mod@line`]); that it was done is shown by an event ([`wait`]). Where a call is
 //! sent is a number in the tenant's dialplan, on behalf of the phone whose leg it is: it may go where that phone may call, and that phone's
-//! agent pays.
+//! agent pays. A page that has lost a call gets it back ([`returns`]).
 
 pub mod acts;
 pub mod api;
@@ -13,6 +13,7 @@ pub mod found;
 pub mod job;
 pub mod jobs;
 pub mod line;
+pub mod returns;
 pub mod store;
 pub mod turn;
 pub mod wait;

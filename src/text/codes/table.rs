@@ -65,6 +65,9 @@ codes! {
     NoPhoneInCall "no_phone_in_call" Conflict ReadAgain "None of your phones is in this call, so there is nobody to do this for." "An diesem Gespräch ist keines Ihrer Telefone beteiligt: Es gibt niemanden, für den das geschehen könnte.";
     NoWrapUp "no_wrap_up" Conflict ReadAgain "There is no call of a queue that ended a moment ago, so there is no time after it to change." "Es ist nicht gerade ein Anruf aus einer Warteschlange zu Ende gegangen: Es gibt keine Nachbearbeitung, die sich ändern ließe.";
     NotConnected "not_connected" Conflict ReadAgain "The phone is connected with nobody right now." "Das Telefon ist gerade mit niemandem verbunden.";
+    PageNotThere "page_not_there" Conflict ReadAgain "The page that asks for the call is not registered at the call's switch." "Die Seite, die das Gespräch zurückholen möchte, ist an der Anlage des Gesprächs nicht angemeldet.";
+    NotBroughtBack "not_brought_back" Conflict ReadAgain "The page did not answer, so the call could not be brought back to it." "Die Seite hat nicht geantwortet, deshalb ließ sich das Gespräch nicht zurückholen.";
+    WrongReturnSeconds "wrong_return_seconds" Unprocessable Correct "Give 10 to 600 seconds, or 0 if nobody is to be sent on." "Geben Sie 10 bis 600 Sekunden an, oder 0, wenn niemand weitergeleitet werden soll.";
     NotAnsweredYet "not_answered_yet" Conflict ReadAgain "Nobody has answered yet." "Es hat noch niemand abgehoben.";
     NobodyAside "nobody_aside" Conflict ReadAgain "Nobody of this call waits while another is asked. Begin with the action consult." "In diesem Gespräch wartet niemand, während jemand anderes gefragt wird. Beginnen Sie mit der Aktion consult.";
     SomebodyAside "somebody_aside" Conflict ReadAgain "Somebody of this call waits already while another is asked." "In diesem Gespräch wartet schon jemand, während jemand anderes gefragt wird.";

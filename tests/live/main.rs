@@ -10,6 +10,7 @@ mod harness;
 
 mod agents;
 mod browser_phone;
+mod browser_returns;
 mod calls;
 mod canary;
 mod carriers;

@@ -407,7 +407,7 @@ async fn a_caller_of_a_queue_waits_there_again_if_the_agent_is_not_back_in_time(
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     let call = desk.calls("500");
-    grace.sees("Answer").await;
+    grace.sees("is calling.").await;
     grace.click("Answer").await;
     grace.hears().await;
     grace.is_kept().await;

@@ -19,6 +19,7 @@ use crate::{
     chromium::Chromium,
     harness::Database,
     phone::Call,
+    switch::write_sound,
 };
 
 /// What leads from the browser to the switch's WebSocket, and may break.
@@ -57,8 +58,10 @@ impl Wire {
 }
 
 impl Office {
-    /// The node listens to the switch, and holds its link.
+    /// The node listens to the switch, and holds its link. There is music that can be heard.
     async fn listens(&self) {
+        let music = (0..16_000).map(|at| if at / 4 % 2 == 0 { 8000 } else { -8000 }).collect::<Vec<i16>>();
+        write_sound(&self.switch.folder.join("sounds/voicemail/music.wav"), &music);
         let node = &self.site.node;
         let switch = node.api("GET", "/v1/switches", Value::Null).await.json()["items"][0]["id"].clone();
         let (address, password) = self.switch.event_socket();
@@ -110,7 +113,7 @@ impl Office {
         let began = Instant::now();
         while !self.channels().await.contains(",playback,") {
             assert!(began.elapsed() < Duration::from_mins(1), "{}\n{}", self.channels().await, self.switch.log());
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            tokio::time::sleep(Duration::from_millis(500)).await;
         }
         call.hears_something().await;
     }

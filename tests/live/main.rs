@@ -41,6 +41,7 @@ mod switch;
 mod table;
 mod takeover;
 mod transfers;
+mod voicemail;
 mod zones;
 
 /// The FreeSWITCH to test with. If there is none, records the tests as skipped.

@@ -128,7 +128,7 @@ pub struct Placing {
 
 /// Calls one device of a phone, which answers by itself because it asked for that.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CallBack {
+pub struct BringBack {
     /// The UUID of the new leg.
     pub leg: Uuid,
     pub user: SipUsername,
@@ -170,7 +170,7 @@ pub enum Order {
         domain: Domain,
     },
     /// Calls a page that has lost a call and asks for it. It waits there for the call.
-    CallBack(CallBack),
+    BringBack(BringBack),
     /// It ends again when its partner does.
     EndsWithPartner(Uuid),
     Wait(Uuid),
@@ -249,7 +249,7 @@ impl fmt::Display for Order {
                 seconds + ANSWERS,
                 channel::TAKEN_BY,
             ),
-            Self::CallBack(CallBack { leg, user, number, domain, device, mark }) => write!(
+            Self::BringBack(BringBack { leg, user, number, domain, device, mark }) => write!(
                 f,
                 "originate {{origination_uuid={leg},originate_timeout={ANSWERS},ignore_early_media=true,user_name={user},domain_name={domain},\
                  user_context={domain},origination_caller_id_number={number},origination_caller_id_name={number},sip_auto_answer=true,\

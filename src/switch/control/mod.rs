@@ -20,6 +20,7 @@ pub mod wait;
 
 use std::{
     collections::{HashMap, VecDeque},
+    fmt::Display,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -35,7 +36,7 @@ use crate::{
     model::error::{Error, Result},
     switch::live::Watched,
     tenancy::Api,
-    text::Code,
+    text::{Code, keyring::Keyring},
 };
 
 /// How many calls this node has one switch make in a second.
@@ -88,6 +89,16 @@ impl Control {
 
     async fn try_tell(&self, api: &Api, watched: &Watched, order: &Order) -> std::result::Result<(), Untaken> {
         self.lines.tell(watched, api.changes.keyring(), order).await
+    }
+
+    /// Asks a switch something, and returns what it answers.
+    pub async fn ask(
+        &self,
+        keyring: &Keyring,
+        watched: &Watched,
+        order: &impl Display,
+    ) -> std::result::Result<String, Untaken> {
+        self.lines.ask(watched, keyring, order).await
     }
 
     /// Gives a command that takes long, and returns its job.

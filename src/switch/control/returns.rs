@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{
     Control,
-    command::{CallBack, Order, Place},
+    command::{BringBack, Order, Place},
     found::{Found, Own, answered, domain},
     wait::{self, Wait},
 };
@@ -120,7 +120,7 @@ impl Returning<'_> {
         let leg = Uuid::new_v4();
         let user = own.user.clone();
         let domain = domain(self.live, self.found.tenant)?;
-        let order = Order::CallBack(CallBack { leg, user, number, domain, device, mark: self.mark });
+        let order = Order::BringBack(BringBack { leg, user, number, domain, device, mark: self.mark });
         let job = self.control.begin(self.api, &self.found.watched, &order).await?;
         let brought = match self.answers(&mut hear, leg, job).await {
             Ok(()) => self.connect(&mut hear, leg).await,

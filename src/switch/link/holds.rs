@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     node::{changes::Changes, generations::Generations},
-    switch::live::Live,
+    switch::{live::Live, voicemail::stirred::Stirred},
 };
 
 /// For how long a renewal holds a link.
@@ -150,10 +150,12 @@ impl Link {
         };
         tracing::info!(%switch, "the link to a switch is up");
         let (wanted, lamps, shown) = (Notify::new(), Lamps::default(), Notify::new());
+        let mailboxes = Stirred::default();
         let heard = |event: &Heard| {
             if lamps.hear(event) {
                 shown.notify_one();
             }
+            mailboxes.hear(event);
             if event.name() == "CUSTOM" && event.subclass().starts_with("sofia::gateway_") {
                 wanted.notify_one();
             }
@@ -163,6 +165,7 @@ impl Link {
             ended = self.visits(&talk, &wanted) => ended.into(),
             ended = self.shows(&talk, &lamps, &shown) => ended.into(),
             ended = self.keeps(&talk) => ended.into(),
+            never = mailboxes.note(self.links.changes.pool(), *switch) => match never {},
         }
     }
 

@@ -16,6 +16,7 @@ pub mod callcenter;
 pub mod calls;
 pub mod cleanups;
 pub mod ear;
+pub mod erase;
 pub mod expulsions;
 pub mod gateways;
 pub mod holds;

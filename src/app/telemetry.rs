@@ -144,6 +144,7 @@ fn describe() {
             "Calls from outside that came without a field by which their carrier's numbers are read: see enable-post-var in xml_curl.conf.xml.",
         ),
         ("dialplane_call_records_total", "Call records from switches, by result."),
+        ("dialplane_voicemail_messages_total", "Messages whose sound switches sent, by result."),
         ("dialplane_recordings_total", "Recordings that switches sent, by result."),
         ("dialplane_changes_again_total", "Requests done again because their change gave way to another."),
         ("dialplane_database_waits_total", "Times that all connections of a pool were in use when one was wanted."),

@@ -13,3 +13,4 @@ pub mod phones;
 pub mod sandbox;
 pub mod sender;
 pub mod simulate;
+pub mod voicemail;

@@ -24,3 +24,4 @@ mod rows;
 mod sign_in;
 mod status;
 mod strangers;
+mod voicemail;

@@ -40,6 +40,7 @@ mod pushes;
 mod rates;
 mod records;
 mod reports;
+mod returns;
 mod rows;
 mod sandbox;
 mod stage;

@@ -43,6 +43,7 @@ const TAGS: &[(&str, &str)] = &[
         "sandbox",
         "Test mode: calls that are played, and mails that were not sent, of tenants that were created with `sandbox: true`.",
     ),
+    ("voicemail", "Messages that callers left for extensions: heard, marked, forwarded and deleted; and greetings."),
     ("webhooks", "Endpoints that are told of events, signed as Standard Webhooks wants it."),
 ];
 
@@ -83,6 +84,11 @@ const QUIET: &[&str] = &[
     "share_recording",
     "update_recording",
     "delete_recording",
+    "mark_voicemail",
+    "delete_voicemail",
+    "forward_voicemail",
+    "choose_greeting",
+    "remove_greeting",
 ];
 
 /// Operations that change something without the headers of changes: they are asked of one's own account, or keep nothing.
@@ -101,6 +107,8 @@ const NO_CHANGES: &[&str] = &[
 
 /// Changes of things that have no version of their own, so that `If-Match` has nothing to compare.
 const NO_VERSION: &[&str] = &[
+    "choose_greeting",
+    "remove_greeting",
     "replace_rates",
     "update_agents",
     "update_extensions",

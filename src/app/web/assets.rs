@@ -55,6 +55,7 @@ static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
     asset("phone-base.js", JS, include_bytes!("assets/phone-base.js"));
     asset("phone-sound.js", JS, include_bytes!("assets/phone-sound.js"));
     asset("phone-quality.js", JS, include_bytes!("assets/phone-quality.js"));
+    asset("phone-return.js", JS, include_bytes!("assets/phone-return.js"));
     asset("phone-tabs.js", JS, include_bytes!("assets/phone-tabs.js"));
     asset("phone-line.js", JS, include_bytes!("assets/phone-line.js"));
     asset("phone-calls.js", JS, include_bytes!("assets/phone-calls.js"));

@@ -43,7 +43,7 @@ const ACTIONS: [&str; 15] = [
     "outbound",
     "purge",
 ];
-const KINDS: [&str; 19] = [
+const KINDS: [&str; 21] = [
     "agents",
     "users",
     "extensions",
@@ -55,6 +55,8 @@ const KINDS: [&str; 19] = [
     "pools",
     "reserved-numbers",
     "recordings",
+    "voicemail",
+    "voicemail-greetings",
     "keys",
     "webhooks",
     "tenants",

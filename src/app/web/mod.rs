@@ -44,6 +44,7 @@ mod switches;
 mod tester;
 mod today;
 mod uploads;
+mod voicemail;
 
 use std::{borrow::Cow, future::Future, pin::Pin};
 
@@ -102,6 +103,7 @@ pub fn pages(config: &mut web::ServiceConfig) {
         .configure(audit::pages)
         .configure(platform::pages)
         .configure(recordings::pages)
+        .configure(voicemail::pages)
         .configure(records::pages)
         .configure(problems::pages)
         .configure(retention::pages)

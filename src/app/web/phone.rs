@@ -185,6 +185,7 @@ mod tests {
             include_str!("assets/phone-show.js"),
             include_str!("assets/phone-dial.js"),
             include_str!("assets/phone-calls.js"),
+            include_str!("assets/phone-return.js"),
             include_str!("assets/phone-desk.js"),
             include_str!("assets/phone-status.js"),
             include_str!("assets/phone-queues.js"),

@@ -9,8 +9,8 @@ use uuid::Uuid;
 
 use crate::{
     model::{channel, device::Only},
-    routing::{CONSENT, MESSAGE, address, transfers::BACK},
-    text::{DialNumber, Dialable, Domain, E164, ExtensionNumber, Keys, SipUsername},
+    routing::{AFTER, CONSENT, MESSAGE, address, transfers::BACK},
+    text::{DeviceId, DialNumber, Dialable, Domain, E164, ExtensionNumber, Keys, SipUsername},
 };
 
 /// Where a leg is sent in its tenant's dialplan.
@@ -21,6 +21,10 @@ pub enum Place {
     Mailbox(SipUsername),
     /// The phone of whoever put the call aside.
     Back(SipUsername),
+    /// Where the calls of an extension go that nobody takes.
+    After(SipUsername),
+    /// A destination, by its id.
+    Destination(Uuid),
 }
 
 impl fmt::Display for Place {
@@ -29,6 +33,8 @@ impl fmt::Display for Place {
             Self::Number(number) => number.fmt(f),
             Self::Mailbox(user) => write!(f, "{user}{MESSAGE}"),
             Self::Back(user) => write!(f, "{user}{BACK}"),
+            Self::After(user) => write!(f, "{user}{AFTER}"),
+            Self::Destination(id) => write!(f, "{}", id.simple()),
         }
     }
 }
@@ -120,6 +126,22 @@ pub struct Placing {
     pub then: Then,
 }
 
+/// Calls one device of a phone, which answers by itself because it asked for that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BringBack {
+    /// The UUID of the new leg.
+    pub leg: Uuid,
+    pub user: SipUsername,
+    pub number: ExtensionNumber,
+    pub domain: Domain,
+    pub device: DeviceId,
+    /// By what the page knows that this is the call it asked for: nobody else knows it.
+    pub mark: Uuid,
+}
+
+/// For how long a page has to answer, in seconds. It does so by itself.
+const ANSWERS: u16 = 8;
+
 /// A command that acts on a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Order {
@@ -140,6 +162,15 @@ pub enum Order {
         back: SipUsername,
         domain: Domain,
     },
+    /// The leg's phone is away. Its leg waits for it, and its partner hears music for this many seconds, and is sent on then.
+    Keep {
+        leg: Uuid,
+        seconds: u16,
+        then: Place,
+        domain: Domain,
+    },
+    /// Calls a page that has lost a call and asks for it. It waits there for the call.
+    BringBack(BringBack),
     /// It ends again when its partner does.
     EndsWithPartner(Uuid),
     Wait(Uuid),
@@ -207,6 +238,23 @@ impl fmt::Display for Order {
                 "uuid_dual_transfer {leg} {to}/XML/{domain} 'm:^:set:playback_timeout_sec={ASIDE}^playback:local_stream://default\
                  ^playback:tone_stream://%(100,9900,440);loops=60^transfer:{} XML {domain}/inline'",
                 Place::Back(back.clone()),
+            ),
+            // A file follows the next in `file_string` (mod_dptools.c), here if the first can't be played, and both share the time. The leg itself
+            // waits a little longer than its partner, who may come back to it until then.
+            Self::Keep { leg, seconds, then, domain } => write!(
+                f,
+                "uuid_dual_transfer {leg} 'm:^:set:park_timeout={}:NORMAL_CLEARING^park:/inline' \
+                 'm:^:set:playback_timeout_sec={seconds}^playback:file_string://local_stream://default!tone_stream://%(100,9900,440);loops=60\
+                 ^unset:playback_timeout_sec^unset:{}^set:originate_disposition=NO_ANSWER^transfer:{then} XML {domain}/inline'",
+                seconds + ANSWERS,
+                channel::TAKEN_BY,
+            ),
+            Self::BringBack(BringBack { leg, user, number, domain, device, mark }) => write!(
+                f,
+                "originate {{origination_uuid={leg},originate_timeout={ANSWERS},ignore_early_media=true,user_name={user},domain_name={domain},\
+                 user_context={domain},origination_caller_id_number={number},origination_caller_id_name={number},sip_auto_answer=true,\
+                 sip_h_X-Dialplane-Call={mark}}}user/{user}{}@{domain} park: inline",
+                Only::Again(*device),
             ),
             Self::EndsWithPartner(leg) => write!(f, "uuid_setvar_multi {leg} park_after_bridge=;playback_timeout_sec="),
             Self::Wait(leg) => write!(f, "uuid_transfer {leg} park: inline"),

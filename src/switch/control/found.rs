@@ -117,6 +117,12 @@ impl Found {
         }
     }
 
+    /// The leg of a person's phone whose dialog has this Call-ID.
+    #[must_use]
+    pub fn of_dialog(&self, person: Uuid, sip_call_id: &str) -> Option<Own> {
+        self.own(Some(person)).find(|own| own.leg.about.sip_call_id.as_deref() == Some(sip_call_id))
+    }
+
     /// The legs that end with the call for this tenant: not those of another tenant's phones, which end by themselves.
     pub fn all_legs(&self) -> impl Iterator<Item = Uuid> {
         let ours = self.call.legs.iter().zip(&self.call.owners);

@@ -15,7 +15,7 @@ use crate::{
 pub struct Ringing {
     /// The name that was asked for, if it says which device.
     pub asked: Option<String>,
-    /// Which of the extension's devices is the first here, from 1.
+    /// Which of the extension's devices is the first here, from 1; 0 if it gets a call back, for which there is no limit.
     pub first: u8,
     /// The domains and contacts of registered devices. None: what the switch finds.
     pub to: Vec<(Domain, Contact)>,
@@ -72,7 +72,7 @@ pub fn string(at: At<'_>, row: &ExtensionRow, ringing: &Ringing) -> String {
     let places = usize::from(ringing.first)..;
     if let [(domain, contact)] = &ringing.to[..] {
         all.insert(0, format!("sip_invite_domain={domain}"));
-        all.extend(limit.map(|limit| limit(usize::from(ringing.first))));
+        all.extend(limit.filter(|_| ringing.first > 0).map(|limit| limit(usize::from(ringing.first))));
         return format!("{{{}}}sofia/internal/{contact}", all.join(","));
     }
     if ringing.to.is_empty() {

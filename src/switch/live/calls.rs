@@ -11,7 +11,7 @@ use super::{
     change::Change,
     gone::{self, Gone},
     leg::{Leg, Phase},
-    said::{About, Happened, Micros, OfLeg, Tap, Tapped, line, short},
+    said::{About, Happened, Micros, OfLeg, Tap, Tapped, line, page_of, short},
 };
 use crate::routing::{carried::Mark, withheld};
 
@@ -78,6 +78,8 @@ impl About {
         first(&mut self.admitted_for, said.admitted_for);
         first(&mut self.callee, said.callee);
         first(&mut self.places, said.places);
+        first(&mut self.sip_call_id, said.sip_call_id);
+        first(&mut self.page, said.page);
         self.is_withheld |= said.is_withheld;
         self.is_simulated |= said.is_simulated;
         self.tenant = said.tenant.or(self.tenant);
@@ -102,6 +104,7 @@ impl About {
             admitted_for: mark.as_ref().map(|mark| mark.call),
             callee: mark.map(|mark| mark.callee),
             is_withheld: row.cid_num == withheld::NOBODY,
+            page: page_of(&row.name),
             ..Self::default()
         }
     }
@@ -205,6 +208,14 @@ impl Calls {
     /// Notes whose phone a leg is, if that is not known.
     pub fn of_phone_named(&mut self, leg: Uuid, phone: (String, String)) {
         self.with(leg, |leg| leg.about.phone = leg.about.phone.take().or(Some(phone)));
+    }
+
+    /// Notes the Call-ID of a leg's dialog, and the page whose phone it is.
+    pub fn of_dialog(&mut self, leg: Uuid, sip_call_id: String, page: Option<String>) {
+        self.with(leg, |leg| {
+            leg.about.sip_call_id = leg.about.sip_call_id.take().or(Some(sip_call_id));
+            leg.about.page = leg.about.page.take().or(page);
+        });
     }
 
     /// Notes that a call waits in a parking slot, or does no longer.

@@ -197,6 +197,10 @@ pub struct About {
     pub places: Option<String>,
     /// It is played, at no switch.
     pub is_simulated: bool,
+    /// The Call-ID of its dialog.
+    pub sip_call_id: Option<String>,
+    /// The page whose phone it is, if it is one in a browser, by the name in its contact.
+    pub page: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -505,7 +509,25 @@ fn about(event: &impl Headers) -> About {
             || event.header(&format!("variable_{}", channel::WITHHOLD)).is_some_and(|is| is == "true"),
         places,
         is_simulated: false,
+        sip_call_id: variable(event, "sip_call_id"),
+        page: page(event),
     }
+}
+
+/// A phone in a browser can't be reached at an address of its own, so its contact has a name that it made up, at a host that it made up
+/// (RFC 7118, section 5). Both are other ones with each page.
+fn page(event: &impl Headers) -> Option<String> {
+    let by_name = || event.header("Channel-Name").and_then(page_of);
+    variable(event, "sip_contact_uri").as_deref().and_then(page_of).or_else(by_name)
+}
+
+/// The page that a channel calls, as a channel is named after the contact (`sofia_outgoing_channel` in mod_sofia.c), or that a contact is of.
+#[must_use]
+pub fn page_of(address: &str) -> Option<String> {
+    let (before, host) = address.split_once('@')?;
+    let host = host.split([';', ':', '>']).next()?;
+    let user = before.rsplit(['/', ':']).next()?;
+    (host.ends_with(".invalid") && !user.is_empty()).then(|| short(user))
 }
 
 fn queue(event: &impl Headers) -> Option<OfQueue> {

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::{
     Live,
     agents::{self, Agents},
+    call_now::CallNow,
     levels::{self, Today},
     names::Names,
     presence::Presence,
@@ -46,7 +47,14 @@ impl Asker<'_> {
     }
 
     pub async fn calls(&self) -> Vec<views::Call> {
-        let found = show::calls(self.scope, self.live);
+        self.calls_with(None).await
+    }
+
+    /// Those in which a leg's dialog has this Call-ID.
+    pub async fn calls_with(&self, sip_call_id: Option<&str>) -> Vec<views::Call> {
+        let mut found = show::calls(self.scope, self.live);
+        let has = |call: &CallNow, id: &str| call.legs.iter().any(|leg| leg.about.sip_call_id.as_deref() == Some(id));
+        found.retain(|of| sip_call_id.is_none_or(|id| has(&of.it, id)));
         let names = self.names(found.iter().map(|of| of.tenant)).await;
         let shown = found.into_iter().filter_map(|Of { tenant, at, it }| {
             let call = it.shown(tenant, at, names.get(&tenant)?, self.scope.person);

@@ -85,6 +85,8 @@ async fn deed(db: &mut PgConnection, found: &Found, play: &Play, order: &Order) 
         | Order::Announce(_)
         | Order::HoldPlace { .. }
         | Order::CallBack { .. }
+        | Order::BringBack(_)
+        | Order::Keep { .. }
         | Order::Place(_) => return Err(Code::CantBePlayed.into()),
     }))
 }
@@ -104,7 +106,7 @@ async fn sent(
             sent.mailbox = Some(user.to_string());
             return Ok(Deed::Sent(sent));
         }
-        Place::Back(_) => return Err(Code::CantBePlayed.into()),
+        Place::Back(_) | Place::After(_) | Place::Destination(_) => return Err(Code::CantBePlayed.into()),
         Place::Number(number) => number.to_string(),
     };
     let known = tenants::store::settings(&mut *db, found.tenant).await?;

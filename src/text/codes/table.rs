@@ -60,11 +60,20 @@ codes! {
     RecordingHeld "recording_held" Conflict ChangeFirst "This recording is under a legal hold ({reason}). End the hold first, if you may." "Diese Aufzeichnung darf nicht gelöscht werden ({reason}). Heben Sie zuerst die Sperre auf, wenn Sie das dürfen.";
     RecordingsHeld "recordings_held" Conflict ChangeFirst "{recordings} recordings of this tenant are under a legal hold. End the holds first." "{recordings} Aufzeichnungen dieses Mandanten dürfen nicht gelöscht werden. Heben Sie zuerst deren Sperren auf.";
     RecordingsAway "recordings_away" Unavailable Wait "The store of recordings can't be read right now." "Der Speicher der Aufzeichnungen ist gerade nicht lesbar.";
+    // Voicemail.
+    VoicemailAway "voicemail_away" Unavailable Wait "The switch that keeps the messages can't be asked right now. Try again in a moment." "Die Anlage, auf der die Nachrichten liegen, ist gerade nicht erreichbar. Versuchen Sie es gleich noch einmal.";
+    VoicemailRefused "voicemail_refused" Conflict ReadAgain "The switch did not do that with the mailbox: {answer}." "Die Anlage hat das mit dem Anrufbeantworter nicht getan: {answer}.";
+    VoicemailNotHere "voicemail_not_here" Unavailable Wait "The sound of this message has not come from the switch yet. Try again in some seconds." "Der Ton dieser Nachricht ist noch nicht von der Anlage gekommen. Versuchen Sie es in einigen Sekunden wieder.";
+    GreetingNotRecorded "greeting_not_recorded" Field Correct "was not recorded yet" "wurde noch nicht aufgesprochen";
+    HasNoVoicemail "has_no_voicemail" Field Correct "takes no messages" "nimmt keine Nachrichten an";
     // Acting on calls.
     CallGone "call_gone" NotFound ReadAgain "The call is over, or it is not yours." "Das Gespräch ist zu Ende, oder es ist nicht Ihres.";
     NoPhoneInCall "no_phone_in_call" Conflict ReadAgain "None of your phones is in this call, so there is nobody to do this for." "An diesem Gespräch ist keines Ihrer Telefone beteiligt: Es gibt niemanden, für den das geschehen könnte.";
     NoWrapUp "no_wrap_up" Conflict ReadAgain "There is no call of a queue that ended a moment ago, so there is no time after it to change." "Es ist nicht gerade ein Anruf aus einer Warteschlange zu Ende gegangen: Es gibt keine Nachbearbeitung, die sich ändern ließe.";
     NotConnected "not_connected" Conflict ReadAgain "The phone is connected with nobody right now." "Das Telefon ist gerade mit niemandem verbunden.";
+    PageNotThere "page_not_there" Conflict ReadAgain "The page that asks for the call is not registered at the call's switch." "Die Seite, die das Gespräch zurückholen möchte, ist an der Anlage des Gesprächs nicht angemeldet.";
+    NotBroughtBack "not_brought_back" Conflict ReadAgain "The page did not answer, so the call could not be brought back to it." "Die Seite hat nicht geantwortet, deshalb ließ sich das Gespräch nicht zurückholen.";
+    WrongReturnSeconds "wrong_return_seconds" Unprocessable Correct "Give 10 to 600 seconds, or 0 if nobody is to be sent on." "Geben Sie 10 bis 600 Sekunden an, oder 0, wenn niemand weitergeleitet werden soll.";
     NotAnsweredYet "not_answered_yet" Conflict ReadAgain "Nobody has answered yet." "Es hat noch niemand abgehoben.";
     NobodyAside "nobody_aside" Conflict ReadAgain "Nobody of this call waits while another is asked. Begin with the action consult." "In diesem Gespräch wartet niemand, während jemand anderes gefragt wird. Beginnen Sie mit der Aktion consult.";
     SomebodyAside "somebody_aside" Conflict ReadAgain "Somebody of this call waits already while another is asked." "In diesem Gespräch wartet schon jemand, während jemand anderes gefragt wird.";
@@ -418,6 +427,7 @@ pub(super) fn thing(english: &str) -> &str {
         "leg" => "Gesprächsseite",
         "contact" => "Kontakt",
         "recording" => "Aufzeichnung",
+        "voicemail" => "Sprachnachricht",
         "mail" => "Mail",
         "call record" => "Verbindungsnachweis",
         "signing key" => "Signaturschlüssel",

@@ -30,7 +30,7 @@ pub mod withheld;
 
 pub use self::{
     action::Action,
-    actions::{CONSENT, NO_PIN, RECORDING, address, recording_from_outside, sound},
+    actions::{CONSENT, NO_PIN, RECORDING, RINGING, address, on_behalf, recording_from_outside, sound},
     dialled::{AFTER, Dialled, Feature, IN_MENU, MESSAGE},
     hops::{Hops, MOST_HOPS, MOST_LEADS},
     plan::Plan,

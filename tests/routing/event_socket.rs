@@ -154,6 +154,12 @@ async fn serve(stream: TcpStream, played: &Mutex<Played>, events: &broadcast::Se
         let reply = |text: &str| format!("Content-Type: command/reply\nReply-Text: {text}\n\n");
         let answer = if let Some(command) = command.strip_prefix("api ") {
             let said = played.lock().unwrap().does(command);
+            // It says of each command that it was given one (`switch_api_execute` in switch_loadable_module.c).
+            if let Some((name, argument)) = command.split_once(' ').filter(|(name, _)| *name == "callcenter_config") {
+                let event =
+                    serde_json::json!({ "Event-Name": "API", "API-Command": name, "API-Command-Argument": argument });
+                let _ = events.send(event.to_string());
+            }
             format!("Content-Type: api/response\nContent-Length: {}\n\n{said}", said.len())
         } else if let Some(command) = command.strip_prefix("bgapi ") {
             let job = Uuid::new_v4();

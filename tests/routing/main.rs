@@ -31,6 +31,7 @@ mod monitoring;
 mod moves;
 mod numbers;
 mod outside;
+mod own_calls;
 mod pickup;
 mod pushes;
 mod rates;

@@ -16,6 +16,7 @@ pub mod line;
 pub mod store;
 pub mod turn;
 pub mod wait;
+pub mod way;
 
 use std::{
     collections::{HashMap, VecDeque},

@@ -11,7 +11,7 @@ use super::{
     change::Change,
     gone::{self, Gone},
     leg::{Leg, Phase},
-    said::{About, Happened, Micros, OfLeg, Tap, Tapped, line, short},
+    said::{About, Happened, Line, Micros, OfLeg, Tap, Tapped, line, short},
 };
 use crate::routing::{carried::Mark, withheld};
 
@@ -83,6 +83,8 @@ impl About {
         self.tenant = said.tenant.or(self.tenant);
         self.context = said.context.or_else(|| self.context.take());
         self.agent = said.agent.or_else(|| self.agent.take());
+        self.shows = said.shows.or_else(|| self.shows.take());
+        self.shows_as = said.shows_as.or_else(|| self.shows_as.take());
         self.queue = said.queue.or_else(|| self.queue.take());
     }
 
@@ -149,6 +151,9 @@ impl Calls {
         }
         let is_new = !self.legs.contains_key(&leg);
         self.meet(leg, about, at);
+        if is_new && happened == Happened::Created {
+            self.learn_of_maker(leg, true);
+        }
         let mut changes = if is_new { vec![Change::Leg(leg)] } else { Vec::new() };
         match happened {
             Happened::Created | Happened::Renamed { .. } | Happened::HangsUp | Happened::Ended => {}
@@ -195,6 +200,11 @@ impl Calls {
             known.about.agent = Some(agent.to_owned());
         }
         vec![Change::Call(known.call)]
+    }
+
+    /// Notes that nobody sees the number of a leg.
+    pub fn hide(&mut self, leg: Uuid) {
+        self.with(leg, |leg| leg.hides = true);
     }
 
     /// Notes whose a leg is, if that is not known.
@@ -273,6 +283,7 @@ impl Calls {
                 }
             });
             if is_new {
+                self.learn_of_maker(row.uuid, false);
                 changes.push(Change::Leg(row.uuid));
                 changes.extend(self.legs.get(&row.uuid).map(|leg| Change::Call(leg.call)));
             }
@@ -342,6 +353,33 @@ impl Calls {
         let call = of_maker.or(of_first).unwrap_or(id);
         self.by_call.entry(call).or_default().insert(id);
         self.legs.insert(id, Leg::new(id, call, about, at));
+    }
+
+    /// A leg that is called has in its first event what it shows of whoever made it. Events of the maker's own say it too late: its first one
+    /// comes before it is routed, and the next when it is answered. `is_first`: not from a list, which has what a leg shows by then.
+    fn learn_of_maker(&mut self, id: Uuid, is_first: bool) {
+        let Some(called) = self.legs.get(&id).filter(|leg| leg.about.is_caller != Some(true)) else { return };
+        let (about, call) = (called.about.clone(), called.call);
+        let mut maker = about.maker;
+        // The switch's own legs stand between; a circle of them ends.
+        for _ in 0..4 {
+            maker = match maker.and_then(|maker| self.legs.get(&maker)) {
+                Some(inner) if inner.is_inner() => inner.about.maker,
+                Some(leg) => Some(leg.id),
+                None => None,
+            };
+        }
+        let is_caller = |leg: &&Leg| leg.id != id && !leg.is_inner() && leg.about.is_caller == Some(true);
+        let Some(maker) = maker.or_else(|| self.of(call).into_iter().find(is_caller).map(|leg| leg.id)) else { return };
+        self.with(maker, |maker| {
+            maker.hides |= about.is_withheld;
+            // A carrier may be shown another number.
+            let is_shown = is_first && about.line == Some(Line::Phone) && !about.is_withheld;
+            if let Some(number) = about.number.filter(|_| is_shown) {
+                maker.about.shows_as = about.name;
+                maker.about.shows = Some(number);
+            }
+        });
     }
 
     fn connect(&mut self, a: Uuid, b: Uuid, at: Micros) -> Vec<Change> {

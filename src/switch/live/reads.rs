@@ -61,6 +61,11 @@ pub async fn all(talk: &Talk, is_known: impl Fn(Uuid) -> bool) -> Result<Lists, 
     Ok(lists)
 }
 
+/// Reads which queues a switch has, and who serves them.
+pub async fn queues(talk: &Talk) -> Result<(Vec<queues::QueueRow>, Vec<queues::TierRow>), Unanswered> {
+    Ok((of_callcenter(talk, "queue list").await?, of_callcenter(talk, "tier list").await?))
+}
+
 /// Whose phone a leg is, as the directory or the dial string says: the SIP username and the domain.
 async fn phone(talk: &Talk, leg: Uuid, is_caller: bool) -> Result<Option<(String, String)>, Unanswered> {
     let value = async |name: &str| {

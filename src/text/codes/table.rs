@@ -68,6 +68,8 @@ codes! {
     NotAnsweredYet "not_answered_yet" Conflict ReadAgain "Nobody has answered yet." "Es hat noch niemand abgehoben.";
     NobodyAside "nobody_aside" Conflict ReadAgain "Nobody of this call waits while another is asked. Begin with the action consult." "In diesem Gespräch wartet niemand, während jemand anderes gefragt wird. Beginnen Sie mit der Aktion consult.";
     SomebodyAside "somebody_aside" Conflict ReadAgain "Somebody of this call waits already while another is asked." "In diesem Gespräch wartet schon jemand, während jemand anderes gefragt wird.";
+    NobodyPays "nobody_pays" Conflict ChangeFirst "Whoever waits can be sent to {to} only by somebody with an extension of their own that may call there, for it pays. They stay where they are." "Wer wartet, kann nur von jemandem an {to} gesendet werden, dessen eigene Nebenstelle dort anrufen darf: Sie bezahlt. Der Anrufer bleibt, wo er ist.";
+    NotSentThere "not_sent_there" Conflict ChangeFirst "A call to {to} would go nowhere ({reason}). Whoever waits stays where they are." "Ein Anruf an {to} ginge nirgendwohin ({reason}). Der Anrufer bleibt, wo er ist.";
     NotParked "not_parked" Conflict ReadAgain "The call is not parked." "Das Gespräch ist nicht geparkt.";
     IsRecorded "is_recorded" Conflict ReadAgain "The call is recorded already." "Das Gespräch wird schon aufgezeichnet.";
     RecordedByPolicy "recorded_by_policy" Forbidden AskAdministrator "The company records this call. You can pause the recording, but only a manager can stop it." "Das Unternehmen zeichnet dieses Gespräch auf. Sie können die Aufzeichnung anhalten, beenden kann sie nur eine Führungskraft.";

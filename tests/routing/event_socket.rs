@@ -221,7 +221,8 @@ impl Played {
             }
             _ if command.starts_with("json ") => {
                 let asked = serde_json::from_str::<serde_json::Value>(&command[5..]).unwrap();
-                let list = self.lists.get(asked["data"]["arguments"].as_str().unwrap()).cloned().unwrap_or_default();
+                let list = asked["data"]["arguments"].as_str().unwrap();
+                let list = self.lists.get(list).cloned().unwrap_or_else(|| self.of_callcenter(list));
                 return serde_json::json!({ "command": "callcenter_config", "response": list }).to_string();
             }
             "conference json_list" => return "-OK No active conferences.\n".into(),
@@ -295,6 +296,16 @@ impl Played {
             _ => return format!("-ERR {command} Command not found!\n"),
         }
         "+OK\n".into()
+    }
+
+    /// A list of mod_callcenter, by what it was told.
+    fn of_callcenter(&self, list: &str) -> Vec<serde_json::Value> {
+        let tier = |(queue, agent): &(String, String)| serde_json::json!({ "queue": queue, "agent": agent });
+        match list {
+            "queue list" => self.queues.iter().map(|name| serde_json::json!({ "name": name })).collect(),
+            "tier list" => self.tiers.iter().map(tier).collect(),
+            _ => Vec::new(),
+        }
     }
 
     /// Of these, a channel has what the test says.

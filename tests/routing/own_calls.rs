@@ -415,16 +415,8 @@ async fn who_serves_a_new_queue_is_shown_as_soon_as_the_switch_has_it() {
     let (node, tenant) = (&fleet.stage.node, fleet.stage.tenant);
     let [bob, ann] = Agent::two(&fleet).await;
     let name = |agent: &Agent| format!("{}@{}", agent.phone, fleet.stage.domain);
-    let has = |queue: &str, agents: &[&Agent]| {
-        let mut has = fleet.socket.has();
-        has.agents = agents.iter().map(|agent| name(agent)).collect();
-        has.lists.insert("queue list", vec![json!({ "name": queue })]);
-        let tiers = agents.iter().map(|agent| json!({ "queue": queue, "agent": name(agent) })).collect();
-        has.lists.insert("tier list", tiers);
-    };
-    has("", &[&bob]);
-    let (path, queue) = fleet.queue().await;
-    has(&queue, &[&bob]);
+    fleet.socket.has().agents = vec![name(&bob)];
+    let (path, _) = fleet.queue().await;
     let id = path.rsplit('/').next().unwrap();
     let agents = |shown: &Value| {
         let all = shown["items"][0]["agents"].as_array().cloned().unwrap_or_default();
@@ -437,7 +429,7 @@ async fn who_serves_a_new_queue_is_shown_as_soon_as_the_switch_has_it() {
     until(node, None, &format!("/v1/live/agents?tenant_id={tenant}&queue_id={id}"), |shown| count(shown) == 1).await;
 
     // Another one takes over.
-    has(&queue, &[&ann]);
+    fleet.socket.has().agents = vec![name(&ann)];
     let tiers = json!({ "config": { "tiers": [{ "extension_id": ann.extension }] } });
     fleet.change("PATCH", &path, tiers).await;
     until(node, None, &shown, |shown| agents(shown) == [ann.number.as_str()]).await;

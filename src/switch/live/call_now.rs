@@ -149,9 +149,10 @@ fn show_leg(leg: &Leg, extension: Option<&Extension>, hides: bool) -> views::Leg
     let is_withheld = leg.hides || about.is_withheld && is_caller;
     let username = about.phone.as_ref().map(|(user, _)| user);
     let is_phone = username.is_some() || about.line == Some(Line::Phone);
+    let others = |text: &Option<String>| text.clone().filter(|text| Some(text) != username);
     let (number, name) = match (is_caller, is_phone) {
         // A phone's own is its SIP username, which is nobody's business (`sofia_handle_sip_i_invite` in sofia.c).
-        (true, true) => (&about.shows.clone().filter(|number| Some(number) != username), &about.shows_as),
+        (true, true) => (&others(&about.shows), &others(&about.shows_as)),
         (true, false) => (&about.number, &about.name),
         // What a called phone shows as the caller's is not its own number.
         (false, _) => (&about.callee, &None),

@@ -17,8 +17,10 @@ if [ ! -e "$base/ready" ]; then
         command -v "$tool" >/dev/null || { echo "there is no $tool: skipped" >&2 && exit 75; }
     done
     # redocly needs it.
-    node -e 'process.exit(Number(process.versions.node.split(".")[0]) < 20)' || { echo "node is older than 20: skipped" >&2 && exit 75; }
+    node -e 'process.exit(Number(process.versions.node.split(".")[0]) < 20 ? 1 : 0)' || { echo "node is older than 20: skipped" >&2 && exit 75; }
     # If a registry is slow or can't be reached, the description is not at fault.
     install >&2 || { echo "the tools can't be installed: skipped" >&2 && exit 75; }
 fi
 exec 9>&-
+# The Python generator formats what it makes with what stands beside it.
+PATH=$base/python/bin:$PATH

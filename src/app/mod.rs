@@ -65,7 +65,7 @@ use crate::{
         servers::{Servers, Session},
     },
     switch::{
-        agents,
+        agents, call_backs,
         control::Control,
         fetch::{
             Fetch,
@@ -75,7 +75,7 @@ use crate::{
         },
         link,
         live::{self, Live},
-        sandbox,
+        sandbox, voicemail,
     },
     telephony::{
         calls, carriers, history,
@@ -219,7 +219,8 @@ impl App {
         let (bus, told) = (Arc::clone(&live.bus), Arc::clone(&live));
         tasks.push(tokio::spawn(live::listen::begin(Arc::clone(&live), by_the_clock.clone()).await));
         tasks.push(tokio::spawn(agents::keep::run(Arc::clone(&live), by_the_clock.clone())));
-        tasks.push(tokio::spawn(link::visit::watch(by_the_clock)));
+        tasks.push(tokio::spawn(call_backs::keep::run(Arc::clone(&live), by_the_clock.clone())));
+        tasks.push(tokio::spawn(link::visit::watch(by_the_clock, Arc::clone(&live))));
         let links = Arc::new(link::states::LinkStates::default());
         tasks.push(tokio::spawn(Arc::clone(&links).watch(pools.work.clone())));
         let backlogs = Arc::new(scrape::Backlogs::default());
@@ -249,7 +250,11 @@ impl App {
         let vault = Vault::new(settings.recordings_dir());
         tasks.push(tokio::spawn(recordings::work::run(pools.work.clone(), vault.clone())));
         let recordings = Arrivals::new(pools.work.clone(), vault.clone(), Arc::clone(&keyring));
-        let served = Served { fetch: Arc::clone(&fetch), calls: inbox, recordings };
+        let messages = voicemail::arrival::Messages::new(pools.work.clone(), vault.clone(), Arc::clone(&keyring));
+        let control = Arc::new(Control::default());
+        let asks = (Arc::clone(&control), Arc::clone(&live), changes.clone(), pools.work.clone(), vault.clone());
+        tasks.push(tokio::spawn(voicemail::work::run(asks.0, asks.1, asks.2, asks.3, asks.4)));
+        let served = Served { fetch: Arc::clone(&fetch), calls: inbox, recordings, messages };
         let tls = switch_tls.as_ref().map(|loaded| {
             note_expiry("switch", loaded);
             Arc::new(ArcSwap::new(Arc::clone(&loaded.config)))
@@ -309,7 +314,7 @@ impl App {
             }),
             Data::new(timing::Timing::default()),
             Data::from(live),
-            Data::new(Control::default()),
+            Data::from(control),
             Data::new(vault),
         );
         contract::prepare();

@@ -18,7 +18,7 @@ use super::{monitoring, status};
 use crate::http::problem::Problem;
 use crate::{
     people::{agents, me, onboarding},
-    switch::{agents::api as agent_status, control, link, live, sandbox, simulate},
+    switch::{agents::api as agent_status, call_backs, control, link, live, sandbox, simulate, voicemail},
     telephony::{
         calls, carriers, contacts, destinations, dialplan, extensions, groups, history, numbers, pools, recordings,
         reports,
@@ -174,6 +174,15 @@ macro_rules! every_route {
             .service(recordings::api::update_recording)
             .service(recordings::api::delete_recording)
             .service(recordings::api::hear_shared_recording)
+            .service(voicemail::api::list_voicemail)
+            .service(voicemail::api::show_voicemail)
+            .service(voicemail::api::hear_voicemail)
+            .service(voicemail::api::mark_voicemail)
+            .service(voicemail::api::delete_voicemail)
+            .service(voicemail::api::forward_voicemail)
+            .service(voicemail::api::show_greetings)
+            .service(voicemail::api::choose_greeting)
+            .service(voicemail::api::remove_greeting)
             .service(reports::api::report_calls)
             .service(reports::api::export_report)
             .service(reports::api::show_usage)
@@ -211,6 +220,9 @@ macro_rules! every_route {
             .service(live::api::live_parked)
             .service(live::api::live_gateways)
             .service(live::stream::listen_to_events)
+            .service(call_backs::api::list_call_backs)
+            .service(call_backs::api::show_call_back)
+            .service(call_backs::api::cancel_call_back)
             .service(control::api::make_call)
             .service(control::api::show_call_job)
             .service(control::api::act_on_call)

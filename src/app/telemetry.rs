@@ -144,6 +144,7 @@ fn describe() {
             "Calls from outside that came without a field by which their carrier's numbers are read: see enable-post-var in xml_curl.conf.xml.",
         ),
         ("dialplane_call_records_total", "Call records from switches, by result."),
+        ("dialplane_voicemail_messages_total", "Messages whose sound switches sent, by result."),
         ("dialplane_recordings_total", "Recordings that switches sent, by result."),
         ("dialplane_changes_again_total", "Requests done again because their change gave way to another."),
         ("dialplane_database_waits_total", "Times that all connections of a pool were in use when one was wanted."),
@@ -204,6 +205,10 @@ impl RootSpanBuilder for Requests {
             Err(error) => error.as_response_error().status_code(),
         };
         span.record("status", status.as_u16());
+        // Whoever has an answer finds it in the log by its id, whatever else was logged about it.
+        if outcome.as_ref().map_or(true, |response| response.request().path().starts_with("/v1/")) {
+            span.in_scope(|| tracing::info!("answered"));
+        }
     }
 }
 
@@ -255,6 +260,31 @@ mod tests {
         }
     }
 
+    #[actix_web::test]
+    async fn every_answer_of_the_api_is_in_the_log_by_its_id_and_without_its_query() {
+        use actix_web::{App, HttpResponse, middleware::from_fn, test, web};
+
+        let kept = Kept::default();
+        let writer = kept.clone();
+        let log = fmt().json().with_writer(move || writer.clone()).finish();
+        let _listening = tracing::subscriber::set_default(log);
+        let app = App::new()
+            .wrap(from_fn(name_requests))
+            .wrap(tracing_actix_web::TracingLogger::<Requests>::new())
+            .route("/v1/keys", web::get().to(HttpResponse::Ok))
+            .default_service(web::to(HttpResponse::NotFound));
+        let app = test::init_service(app).await;
+        for (path, status) in [("/v1/keys?name=secret", 200), ("/v1/nothing?name=secret", 404)] {
+            let answer = test::call_service(&app, test::TestRequest::get().uri(path).to_request()).await;
+            assert_eq!(answer.status().as_u16(), status);
+            let id = answer.headers().get("x-request-id").unwrap().to_str().unwrap().to_owned();
+            let said = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+            let line = said.lines().find(|line| line.contains(&id)).unwrap_or_else(|| panic!("{id}: {said}"));
+            assert!(line.contains("answered") && line.contains(&status.to_string()), "{line}");
+            assert!(!said.contains("secret"), "{said}");
+        }
+    }
+
     #[test]
     fn requests_are_logged_without_their_query() {
         let kept = Kept::default();
@@ -271,6 +301,7 @@ mod tests {
         for part in ["\"GET\"", "\"/reset\"", "204"] {
             assert!(said.contains(part), "{part}: {said}");
         }
+        assert!(!said.contains("answered"), "only those of the API: {said}");
         assert!(!said.contains("dpo_secret"), "{said}");
     }
 }

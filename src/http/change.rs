@@ -211,6 +211,14 @@ impl ChangeRequest {
         Self { is_quiet: true, ..self }
     }
 
+    /// Whether the body is said to be JSON, for what also takes files.
+    #[must_use]
+    pub fn is_json(&self) -> bool {
+        let media = self.request.headers().get(header::CONTENT_TYPE).and_then(|media| media.to_str().ok());
+        let essence = media.unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        essence == "application/json" || essence.ends_with("+json")
+    }
+
     async fn commit(&self, change: Change) -> Result<Option<String>, Problem> {
         if self.is_quiet {
             change.commit_quietly().await?;

@@ -1,6 +1,6 @@
 //! `external_id` and `metadata` of things, for the handlers of each kind. A subject does not know them: no rule and no switch depends on
 //! them. They are read and written beside it, in the same transaction, and count as part of the thing: they raise its version, and are in
-//! the audit log.
+//! the audit log, in the same entry as what else was changed.
 
 use std::{collections::HashMap, ops::Deref};
 
@@ -95,6 +95,15 @@ impl<T> Labelled<T> {
     pub fn plain(of: T) -> Self {
         Self { of, labels: Labels::default() }
     }
+
+    /// A thing with these.
+    pub fn new(of: T, labels: Labels) -> Self {
+        Self { of, labels }
+    }
+
+    pub fn labels(&self) -> &Labels {
+        &self.labels
+    }
 }
 
 /// A thing with the labels that it has.
@@ -157,8 +166,7 @@ async fn keep<T: Thing>(
     if let Some(external_id) = after.external_id.as_ref().filter(|wanted| before.external_id.as_ref() != Some(wanted)) {
         store::hold(change.db(), kind.name(), scope, external_id).await?;
         if let Some(other) = store::whose(change.db(), kind, scope, external_id).await?.filter(|other| *other != id) {
-            let why = Code::ExternalIdTaken.with("external_id", external_id);
-            return Err(why.with("kind", kind.name()).with("id", other).into());
+            return Err(taken(kind, external_id, other));
         }
     }
     store::set(change.db(), kind, scope, id, &after).await?;
@@ -168,20 +176,30 @@ async fn keep<T: Thing>(
         let core = thing.core();
         (*core.version, *core.updated_at) = (version, updated_at);
     }
-    let shown = |labels: &Labels| match kind {
-        // Who it is, is not in the log: the log stays when a person's data is erased.
-        Kind::Contact => serde_json::json!({ "metadata": labels.metadata.len() }),
-        _ => serde_json::to_value(labels).unwrap_or_default(),
-    };
     let audit = Audit {
         tenant,
         action: "update",
         resource: format!("{}/{id}", kind.resource()),
-        before: Some(shown(&before)),
-        after: Some(shown(&after)),
+        before: Some(shown(kind, &before)),
+        after: Some(shown(kind, &after)),
     };
-    change.audit(audit).await?;
+    change.audit_further(audit).await?;
     Ok(Labelled { of: thing, labels: after })
+}
+
+/// The refusal of an external id that another thing has.
+pub(super) fn taken(kind: Kind, external_id: &ExternalId, other: Uuid) -> Error {
+    let why = Code::ExternalIdTaken.with("external_id", external_id);
+    why.with("kind", kind.name()).with("id", other).into()
+}
+
+/// Labels as the audit log shows them.
+pub(super) fn shown(kind: Kind, labels: &Labels) -> serde_json::Value {
+    match kind {
+        // Who it is, is not in the log: the log stays when a person's data is erased.
+        Kind::Contact => serde_json::json!({ "metadata": labels.metadata.len() }),
+        _ => serde_json::to_value(labels).unwrap_or_default(),
+    }
 }
 
 /// Makes others wait who want this external id for a thing of the platform's that keeps its labels itself.

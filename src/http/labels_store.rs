@@ -119,6 +119,49 @@ pub async fn set(
     .map(|_| ())
 }
 
+/// Which of these external ids things of a tenant have, and which things.
+pub async fn taken(
+    db: &mut PgConnection,
+    kind: Kind,
+    tenant: Uuid,
+    wanted: &[String],
+) -> sqlx::Result<Vec<(String, Uuid)>> {
+    let rows = sqlx::query!(
+        r#"select external_id as "external_id!", thing_id from labels
+            where coalesce(tenant_id, '00000000-0000-0000-0000-000000000000') = $1 and kind = $2 and external_id = any ($3)"#,
+        tenant,
+        kind.name(),
+        wanted
+    );
+    Ok(rows.fetch_all(db).await?.into_iter().map(|row| (row.external_id, row.thing_id)).collect())
+}
+
+/// The labels of new things of a tenant.
+pub async fn insert_all(
+    db: &mut PgConnection,
+    kind: Kind,
+    tenant: Uuid,
+    noted: &[(Uuid, &Labels)],
+) -> sqlx::Result<()> {
+    let ids = noted.iter().map(|(id, _)| *id).collect::<Vec<_>>();
+    let named =
+        noted.iter().map(|(_, labels)| labels.external_id.as_ref().map(ToString::to_string)).collect::<Vec<_>>();
+    let metadata = noted.iter().map(|(_, labels)| serde_json::json!(labels.metadata)).collect::<Vec<_>>();
+    sqlx::query!(
+        "insert into labels (thing_id, kind, tenant_id, external_id, metadata)
+         select n.id, $2, $1, n.external_id, n.metadata
+           from unnest($3::uuid[], $4::text[], $5::jsonb[]) as n (id, external_id, metadata)",
+        tenant,
+        kind.name(),
+        &ids,
+        &named as &[Option<String>],
+        &metadata
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
+}
+
 /// Gives the thing a new version, unless this transaction has already. No generation rises.
 pub async fn raise_version(
     db: &mut PgConnection,

@@ -5,6 +5,7 @@ pub mod bulk;
 pub mod change;
 pub mod input;
 pub mod labels;
+pub mod labels_many;
 mod labels_store;
 pub mod left;
 pub mod pressed;

@@ -25,6 +25,8 @@ pub const MADE_BY: &str = "dialplane_made_by";
 pub const TAKEN_BY: &str = "dialplane_taken_by";
 /// Whoever transferred the call gets it back if nobody takes it: their SIP username.
 pub const BACK: &str = "dialplane_back";
+/// On a caller who waits in a queue that calls back: the number to call.
+pub const CALL_BACK: &str = "dialplane_call_back";
 /// How often the call was led on, so that circles end.
 pub const HOPS: &str = "dialplane_hops";
 /// Its value on a call of a phone that may only call for help.

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::{
     model::{error::Error, settings::BusinessHours},
-    text::{Code, DialNumber, Email, Prefix, SoundFile, Spoken, StreamName, TimeZone, Why},
+    text::{Code, DialNumber, E164, Email, Keys, Prefix, SoundFile, Spoken, StreamName, TimeZone, Why},
 };
 
 /// What something leads to.
@@ -182,6 +182,35 @@ pub struct Queue {
     /// Callers who come before others. The first that fits counts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub priorities: Vec<Priority>,
+    /// Lets callers be called back instead of waiting. The switch needs its event socket set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call_back: Option<CallBack>,
+}
+
+/// Who presses a key is called back when it is their turn: an agent's phone rings first, and then calls them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CallBack {
+    /// The key, one of 0 to 9, `*` and `#`. Callers whose number is withheld can't be called back: it does nothing for them.
+    pub key: Keys,
+    /// What they hear then; tones if there is no prompt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<Prompt>,
+    /// The number that they see, one of the tenant's. If absent, one of the agent's. The agent's rights and limits count in any case.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub show: Option<E164>,
+    /// How often they are called before nobody tries again, 1 to 10.
+    #[serde(default = "three")]
+    pub attempts: u8,
+    /// How many seconds pass before the next attempt, 5 to 86400.
+    #[serde(default = "ten_minutes")]
+    pub retry_seconds: u32,
+    /// After how many hours nobody calls any more, 1 to 168.
+    #[serde(default = "a_day")]
+    pub keep_hours: u8,
+    /// Whether they are called in the tenant's business hours only.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub business_hours_only: bool,
 }
 
 /// A caller whose number begins with this is served as if they had waited that much longer.
@@ -320,6 +349,12 @@ fn twenty() -> u16 {
 fn sixty() -> u16 {
     60
 }
+fn ten_minutes() -> u32 {
+    600
+}
+fn a_day() -> u8 {
+    24
+}
 
 impl Config {
     /// Are its calls recorded?
@@ -441,6 +476,26 @@ impl Queue {
         }
         if self.priorities.len() > 50 {
             return Err(Error::invalid("priorities", Code::at_most(50)));
+        }
+        self.call_back.as_ref().map_or(Ok(()), CallBack::check)
+    }
+}
+
+impl CallBack {
+    fn check(&self) -> Result<(), Error> {
+        let key = self.key.to_string();
+        // One that the switch compares with what is pressed (`moh_on_dtmf` in mod_callcenter.c).
+        if key.len() != 1 || !key.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'*' | b'#')) {
+            return Err(Error::invalid("call_back.key", Code::MenuKeys));
+        }
+        if !(1..=10).contains(&self.attempts) {
+            return Err(Error::invalid("call_back.attempts", Code::range(1, 10)));
+        }
+        if !(5..=86_400).contains(&self.retry_seconds) {
+            return Err(Error::invalid("call_back.retry_seconds", Code::range(5, 86_400)));
+        }
+        if !(1..=168).contains(&self.keep_hours) {
+            return Err(Error::invalid("call_back.keep_hours", Code::range(1, 168)));
         }
         Ok(())
     }

@@ -14,7 +14,11 @@ pub enum Only {
     Any,
     /// `place`: which of the extension's legs it is, from 1.
     Device { place: u8, id: DeviceId },
+    /// One that gets a call back that its extension has already, whatever limit the extension has.
+    Again(DeviceId),
 }
+
+const AGAIN: &str = "again";
 
 const BEGINS: char = '~';
 
@@ -27,6 +31,9 @@ impl Only {
             return Some((user, Self::Any));
         }
         let (place, id) = only.split_once('.')?;
+        if place == AGAIN {
+            return Some((user, Self::Again(DeviceId::parse(id)?)));
+        }
         let place = place.parse::<u8>().ok().filter(|n| *n > 0 && n.to_string() == place)?;
         Some((user, Self::Device { place, id: DeviceId::parse(id)? }))
     }
@@ -36,6 +43,7 @@ impl fmt::Display for Only {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Any => write!(f, "{BEGINS}any"),
+            Self::Again(id) => write!(f, "{BEGINS}{AGAIN}.{id}"),
             Self::Device { place, id } => write!(f, "{BEGINS}{place}.{id}"),
         }
     }
@@ -49,7 +57,7 @@ mod tests {
     #[test]
     fn what_is_written_is_read_and_nobody_is_called_so() {
         let id = DeviceId::parse("00000000000000ff").unwrap();
-        for only in [Only::Any, Only::Device { place: 1, id }, Only::Device { place: 20, id }] {
+        for only in [Only::Any, Only::Device { place: 1, id }, Only::Device { place: 20, id }, Only::Again(id)] {
             let text = format!("u7k{only}");
             assert_eq!(Only::part(&text), Some(("u7k", only)));
             assert!(SipUsername::parse(&text).is_err(), "{text}");
@@ -63,6 +71,8 @@ mod tests {
             "u7k~01.00000000000000ff",
             "u7k~0.00000000000000ff",
             "u7k~1.ff",
+            "u7k~again",
+            "u7k~again.ff",
         ] {
             assert_eq!(Only::part(wrong), None, "{wrong}");
         }

@@ -9,6 +9,7 @@ pub mod destination;
 pub mod device;
 pub mod diff;
 pub mod error;
+pub mod label_column;
 pub mod labels;
 pub mod lamp;
 pub mod language;

@@ -70,15 +70,28 @@ impl SortQuery {
 }
 
 impl Sorted {
+    /// Whether it is the usual order, for which every list has an index. Lists that rules keep short need none for the others: they are sorted as
+    /// they are found.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        self.by == CREATED && !self.is_down
+    }
+
     /// Makes the page of what the statement found.
     pub fn page<T>(self, items: Vec<T>, id: impl Fn(&T) -> Uuid, key: impl Fn(&T, &'static str) -> String) -> Page<T> {
-        if self.by == CREATED && !self.is_down {
+        if self.is_plain() {
             return self.window.page(items, id);
         }
         let order = format!("{}{}", if self.is_down { "-" } else { "" }, self.by);
         let cursor = |last: &T| serde_json::to_vec(&(&order, key(last, self.by), id(last))).unwrap_or_default();
         self.window.page_by(items, cursor)
     }
+}
+
+/// A number as a key that is compared as text, also below zero, as statements write it.
+#[must_use]
+pub fn number_key(number: i32) -> String {
+    format!("{:012}", i64::from(number) + 3_000_000_000)
 }
 
 #[cfg(test)]
@@ -90,6 +103,12 @@ mod tests {
     fn asked(sort: Option<&str>, cursor: Option<String>) -> Result<Sorted> {
         let page = PageQuery { limit: Some(2), cursor };
         SortQuery { sort: sort.map(ToOwned::to_owned) }.sorted(&page, &ALLOWED)
+    }
+
+    #[test]
+    fn numbers_are_sorted_as_numbers() {
+        let keys = [i32::MIN, -10, -9, 0, 7, 10, i32::MAX].map(number_key);
+        assert!(keys.is_sorted(), "{keys:?}");
     }
 
     #[test]

@@ -26,13 +26,16 @@ pub enum Topic {
     /// A gateway to a carrier is up or down.
     #[serde(rename = "gateway:changed")]
     GatewayChanged,
+    /// A message was left for an extension, and its sound can be heard.
+    #[serde(rename = "voicemail:received")]
+    VoicemailReceived,
     /// Sent by the test button only.
     #[serde(rename = "webhook:test")]
     WebhookTest,
 }
 
 impl Topic {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::CallIncoming,
         Self::CallStateChanged,
         Self::CallEnded,
@@ -41,6 +44,7 @@ impl Topic {
         Self::PresenceUpdate,
         Self::RegistrationChanged,
         Self::GatewayChanged,
+        Self::VoicemailReceived,
         Self::WebhookTest,
     ];
 
@@ -55,6 +59,7 @@ impl Topic {
             Self::PresenceUpdate => "presence:update",
             Self::RegistrationChanged => "registration:changed",
             Self::GatewayChanged => "gateway:changed",
+            Self::VoicemailReceived => "voicemail:received",
             Self::WebhookTest => "webhook:test",
         }
     }

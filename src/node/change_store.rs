@@ -72,6 +72,16 @@ pub async fn write_audit(
     .map(|_| ())
 }
 
+/// Adds fields to an entry of this transaction. `false` if it is gone or has no fields.
+pub async fn add_to_audit(
+    db: &mut PgConnection,
+    id: Uuid,
+    before: serde_json::Value,
+    after: serde_json::Value,
+) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(r#"select add_to_audit($1, $2, $3) as "added!""#, id, before, after).fetch_one(db).await
+}
+
 /// The transaction's id, as snapshots name it.
 pub async fn transaction_id(db: &mut PgConnection) -> sqlx::Result<u64> {
     let xid = sqlx::query_scalar!(r#"select pg_current_xact_id()::text as "xid!""#).fetch_one(db).await?;

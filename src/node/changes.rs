@@ -69,6 +69,8 @@ pub struct Change {
     held: Vec<Uuid>,
     /// The tenants whose things it changed, as the audit log tells.
     changed: Vec<Uuid>,
+    /// The last audit entry that it wrote for each thing, for what belongs to the same entry. One in a part that was undone is gone.
+    written: HashMap<String, Uuid>,
 }
 
 /// What an audit entry says besides who, when and from where. Secrets in `before` and `after` are masked when it is written.
@@ -154,7 +156,15 @@ impl Changes {
         let turn = tokio::time::timeout(QUEUE, turn).await;
         let places = turn.map_err(|_| Error::ChangesUnderWay { seconds: 5 })?;
         let tx = self.within(author.within).await?;
-        Ok(Change { tx, author, changes: self.clone(), places, held: Vec::new(), changed: Vec::new() })
+        Ok(Change {
+            tx,
+            author,
+            changes: self.clone(),
+            places,
+            held: Vec::new(),
+            changed: Vec::new(),
+            written: HashMap::new(),
+        })
     }
 
     /// Makes a change, and waits until it is in force on every node. It is made again if it gives way to another, as over HTTP.
@@ -285,8 +295,22 @@ impl Change {
             self.changed.extend(columns.tenants.iter().flatten());
             self.changed.dedup();
             change_store::write_audit(&mut self.tx, &self.author.name, source.as_deref(), &columns).await?;
+            self.written.extend(columns.resources.into_iter().zip(columns.ids));
         }
         Ok(())
+    }
+
+    /// Adds fields to the entry that this change wrote for the same thing, so that what was asked for at once is one entry. If it wrote none,
+    /// this is one of its own.
+    pub async fn audit_further(&mut self, entry: Audit<'_>) -> Result<()> {
+        if let Some(id) = self.written.get(&entry.resource) {
+            let fields = |side: &Option<serde_json::Value>| side.clone().map_or_else(|| serde_json::json!({}), masked);
+            let (before, after) = (fields(&entry.before), fields(&entry.after));
+            if change_store::add_to_audit(&mut self.tx, *id, before, after).await? {
+                return Ok(());
+            }
+        }
+        self.audit(entry).await
     }
 
     #[must_use]

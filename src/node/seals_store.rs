@@ -227,6 +227,7 @@ columns! {
     Webhook: "webhooks.secret", "webhooks", "secret", "'00000000-0000-0000-0000-000000000000'::uuid", "id", true;
     WebhookBefore: "webhooks.secret", "webhooks", "previous_secret", "'00000000-0000-0000-0000-000000000000'::uuid", "id", true;
     Recording: "recordings.key", "recordings", "key", "tenant_id", "id", true;
+    Voicemail: "voicemail_messages.key", "voicemail_messages", "key", "tenant_id", "id", true;
     NumberRequest: "number_requests.sip_secret", "number_requests", "sip_secret", "tenant_id", "id", true;
 }
 

@@ -4,7 +4,7 @@
 //! arguments are built from validated texts and constants alone, and hold no `$` at all.
 
 use super::{
-    AFTER, Action, Handle, Hops, MESSAGE, Member, Pickup, Ring, RingGroup, Route, Tenant, Then,
+    AFTER, Action, ByKey, Handle, Hops, LEFT, MESSAGE, Member, Pickup, Ring, RingGroup, Route, Tenant, Then,
     action::{action, set},
     entries::Step,
     transfers::BACK,
@@ -130,7 +130,7 @@ impl Route {
                 actions.extend([hops.on(to), transfer(to, domain)]);
                 actions
             }
-            Self::Queue { id, record: wanted, ahead, then } => {
+            Self::Queue { id, record: wanted, ahead, call_back, then } => {
                 let mut actions = vec![action("answer", "")];
                 if *wanted {
                     record(&mut actions, true);
@@ -143,8 +143,35 @@ impl Route {
                     0 => action("unset", "cc_base_score"),
                     seconds => set("cc_base_score", seconds),
                 });
+                // The switch ends the waiting when one of these keys is pressed (`callcenter_function` in mod_callcenter.c).
+                match call_back {
+                    Some(ByKey { key, number }) => {
+                        actions.extend([set("cc_exit_keys", key), set(channel::CALL_BACK, number)]);
+                    }
+                    None => actions.push(action("unset", "cc_exit_keys")),
+                }
                 actions.push(action("callcenter", address(*id, domain)));
+                if call_back.is_some() {
+                    // Whether by the key, the switch says when it asks again.
+                    let to = format!("{}{LEFT}", id.simple());
+                    actions.extend([hops.on(&to), transfer(&to, domain)]);
+                } else {
+                    led_on(&mut actions, then.as_deref(), domain, hops);
+                }
+                actions
+            }
+            Self::Left { then } => {
+                let mut actions = Vec::new();
                 led_on(&mut actions, then.as_deref(), domain, hops);
+                actions
+            }
+            Self::CallBack { prompt, .. } => {
+                let mut actions = vec![action("sleep", "300")];
+                match prompt {
+                    Some(prompt) => actions.extend(play(prompt)),
+                    None => actions.push(action("playback", DONE)),
+                }
+                actions.push(action("hangup", "NORMAL_CLEARING"));
                 actions
             }
             Self::Ivr { id, then } => {
@@ -195,11 +222,7 @@ impl Route {
                     set("api_on_answer", format!("callcenter_config agent set status {extension}@{domain} Available"))
                 });
                 let mut actions = back.into_iter().collect::<Vec<_>>();
-                actions.extend([
-                    action("answer", ""),
-                    action("sleep", "300"),
-                    action("playback", "tone_stream://%(150,50,800);%(150,0,1200)"),
-                ]);
+                actions.extend([action("answer", ""), action("sleep", "300"), action("playback", DONE)]);
                 actions
             }
             Self::Custom { steps } => custom(steps, domain, hops),
@@ -243,6 +266,9 @@ fn leave_message(mailbox: &str, greeting: Option<u8>, domain: &Domain) -> Vec<Ac
     let leave = action("voicemail", format!("default {domain} {mailbox}"));
     greeting.into_iter().chain([action("answer", ""), action("sleep", "500"), leave]).collect()
 }
+
+/// What says that something is done or noted.
+const DONE: &str = "tone_stream://%(150,50,800);%(150,0,1200)";
 
 /// What callers hear who dialled a number in a menu that nobody has, if the menu has no prompt for it.
 const NOT_HERE: &str = "tone_stream://%(200,100,400);%(400,200,300)";
@@ -418,7 +444,7 @@ fn park(slot: Option<u8>, back: Option<&SipUsername>, seconds: u16, aloud: bool,
 }
 
 /// A tenant's parking lot. A lamp for slot 1 watches `park+1`.
-pub(super) const PARK: &str = "park";
+pub const PARK: &str = "park";
 
 /// Takes the first call that rings at one of these. Where none does, a switch goes on with the next application; once one was taken, it runs
 /// no other (`pickup_function` in mod_dptools.c).

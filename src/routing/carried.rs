@@ -190,6 +190,7 @@ impl Carried<'_> {
         // Whom the caller's phone shows.
         variables.extend(["name", "number"].map(|part| format!("origination_callee_id_{part}={callee}")));
         variables.push(format!("leg_progress_timeout={}", config.progress_seconds));
+        variables.push(format!("{}={}", OWN_HEADERS.0, OWN_HEADERS.1));
         if let Some(location) = self.location {
             variables.push(format!("sip_h_X-Emergency-Location={}", location.in_dial_string()));
         }
@@ -227,6 +228,11 @@ impl Carried<'_> {
         format!("[{variables}]sofia/gateway/{}/{number}", gateway(carrier.id))
     }
 }
+
+/// Of a channel with this variable, headers that its phone or carrier chose don't go on to the legs that are connected with it
+/// (`sofia_outgoing_channel` in mod_sofia.c, `sofia_handle_sip_i_state` in sofia.c): a withheld caller's number may stand in Diversion or
+/// P-Charge-Info, and whoever receives such headers may believe them. What a leg shall have stands in its own dial string.
+pub const OWN_HEADERS: (&str, &str) = ("sip_copy_custom_headers", "false");
 
 /// The variables that say what a leg is offered: its own codecs, or else the caller's, which need no transcoding, and after them all that
 /// the switch's profile has. Without this, a switch offers a leg what the calling channel has and nothing else: one codec if that was

@@ -2,10 +2,11 @@
 
 use uuid::Uuid;
 
-use super::{Found, Group, RingGroup, Route, Router, Strategy, begins_with};
-use crate::model::destination::{Config, Priority, Schedule, Target};
+use super::{ByKey, Found, Group, Left, RingGroup, Route, Router, Strategy, begins_with};
+use crate::model::destination::{CallBack, Config, Priority, Schedule, Target};
 use crate::model::refusal::Refusal;
 use crate::model::settings::Feature;
+use crate::text::{DialNumber, E164, ExtensionNumber, Notation};
 
 impl Router<'_, '_> {
     /// `from_outside`: for a call from outside, whether calls to its number are recorded.
@@ -80,8 +81,18 @@ impl Router<'_, '_> {
         let name_of = |target: Option<Target>| target.and_then(|target| plan.name_of(target));
         match &planned.config {
             Config::Queue(queue) => {
-                let ahead = self.ahead(&queue.priorities);
-                Route::Queue { id, record: self.records(queue.record), ahead, then: name_of(queue.overflow) }
+                let then = name_of(queue.overflow);
+                match (self.call.left, &queue.call_back, self.call.call_back) {
+                    (Some(Left::ByKey), Some(call_back), Some(number)) => {
+                        Route::CallBack { queue: id, number: number.clone(), prompt: call_back.prompt.clone() }
+                    }
+                    (Some(_), ..) => Route::Left { then },
+                    (None, call_back, _) => {
+                        let call_back = call_back.as_ref().and_then(|call_back| self.call_back(call_back));
+                        let ahead = self.ahead(&queue.priorities);
+                        Route::Queue { id, record: self.records(queue.record), ahead, call_back, then }
+                    }
+                }
             }
             Config::Ivr(ivr) => Route::Ivr { id, then: name_of(ivr.otherwise) },
             Config::Conference(conference) => {
@@ -107,6 +118,19 @@ impl Router<'_, '_> {
                 Route::Page { id, members, two_way: page.two_way }
             }
         }
+    }
+
+    /// Whether the caller can be called back: an extension of the tenant, or somebody outside who shows a whole number.
+    fn call_back(&mut self, call_back: &CallBack) -> Option<ByKey> {
+        (self.looked.at_caller, self.looked.at_number) = (true, true);
+        let number = self.call.caller_number.filter(|_| !self.call.withheld)?;
+        // A phone shows the number of its extension: the switch has it from the directory.
+        let own = self.call.caller.and_then(|_| ExtensionNumber::parse(number).ok());
+        let number = match own {
+            Some(own) => own.to_string(),
+            None => E164::read(number, Notation::International(self.plan.country()))?.to_string(),
+        };
+        Some(ByKey { key: call_back.key.clone(), number: DialNumber::parse(&number).ok()? })
     }
 
     /// How many seconds the caller comes before others in a queue.

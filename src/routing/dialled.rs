@@ -10,6 +10,9 @@ pub const AFTER: &str = "~after";
 /// A suffix: `NAME~message` is dialled to leave a message for an extension that forwarded the call.
 pub const MESSAGE: &str = "~message";
 
+/// A suffix: `ID~left` is dialled after a caller has left the queue with this id without an agent.
+pub const LEFT: &str = "~left";
+
 /// An infix: `NUMBER~menu~ID` is what a caller dialled in a menu.
 pub const IN_MENU: &str = "~menu~";
 

@@ -30,11 +30,11 @@ pub mod withheld;
 
 pub use self::{
     action::Action,
-    actions::{CONSENT, NO_PIN, RECORDING, RINGING, address, on_behalf, recording_from_outside, sound},
-    dialled::{AFTER, Dialled, Feature, IN_MENU, MESSAGE},
+    actions::{CONSENT, NO_PIN, PARK, RECORDING, RINGING, address, on_behalf, recording_from_outside, sound},
+    dialled::{AFTER, Dialled, Feature, IN_MENU, LEFT, MESSAGE},
     hops::{Hops, MOST_HOPS, MOST_LEADS},
     plan::Plan,
-    route::{Handle, Keep, Pickup, Ring, RingGroup, Route, Routed, Then},
+    route::{ByKey, Handle, Keep, Left, Pickup, Ring, RingGroup, Route, Routed, Then},
     trace::{Trace, Tried},
 };
 pub use crate::model::refusal::{Announcements, Refusal};
@@ -167,6 +167,12 @@ pub struct Call<'a> {
     pub menu: Option<Uuid>,
     /// The extension that forwarded the call here, if its mailbox takes what nobody here does.
     pub forwarder: Option<&'a SipUsername>,
+    /// Whether the caller's number is withheld.
+    pub withheld: bool,
+    /// How the caller has left [`Call::dialled`], a queue that calls back.
+    pub left: Option<Left>,
+    /// Where a caller who waited there is called back.
+    pub call_back: Option<&'a DialNumber>,
     /// Rises by one with each call, so that the members of a group can take turns.
     pub turn: u64,
 }
@@ -187,6 +193,9 @@ impl Call<'_> {
             comes_back: false,
             sent_by: None,
             at,
+            withheld: false,
+            left: None,
+            call_back: None,
             turn: 0,
         }
     }
@@ -277,7 +286,7 @@ struct Router<'a, 'c> {
 
 impl Router<'_, '_> {
     fn routed(self, route: Route) -> Routed {
-        let keep = if self.is_for_this_call || matches!(route, Route::Handle { .. }) {
+        let keep = if self.is_for_this_call || matches!(route, Route::Handle { .. } | Route::CallBack { .. }) {
             Keep::Never
         } else if self.looked.at_time {
             // Schedules have whole minutes, and minutes begin at the same moment in all time zones.

@@ -25,6 +25,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("anti-action", &["application", "data", "inline", "loop"]),
 ];
 
+/// Elements without content. A switch takes the text of an action, also a line's end, for its data (`parse_exten` in mod_dialplan_xml.c).
+const EMPTY: [&str; 3] = ["regex", "action", "anti-action"];
+
 /// Attributes that make a condition depend on the time (`switch_xml_std_datetime_check` in switch_xml.c).
 pub const TIMES: [&str; 13] = [
     "date-time",
@@ -144,6 +147,8 @@ pub fn rendered(kept: &str, domain: &Domain) -> String {
     // This is how the escaper writes `applications::DOMAIN`. Calls that an entry parks wait in the same lot as all others.
     const LOT: &str = "application=\"valet_park\" data=\"";
     let kept = kept.trim_end().replace(&format!("{LOT}&#123;domain&#125;"), &format!("{LOT}{PARK}@&#123;domain&#125;"));
+    // Entries that are older have an end of their own for each action.
+    let kept = EMPTY.iter().fold(kept, |kept, name| kept.replace(&format!(">\n</{name}>"), "/>"));
     kept.replace("&#123;domain&#125;", domain.as_str())
 }
 
@@ -189,7 +194,13 @@ fn read(text: &str, domain: Option<&Domain>) -> Result<String, String> {
             Event::End(_) => {
                 // The reader refuses an end without a start.
                 let name = open.pop().map(|open| open.name).unwrap_or_default();
-                let _ = writeln!(out, "</{name}>");
+                if EMPTY.contains(&name) {
+                    // Its start is the last line.
+                    out.truncate(out.trim_end_matches(">\n").len());
+                    out.push_str("/>\n");
+                } else {
+                    let _ = writeln!(out, "</{name}>");
+                }
             }
             Event::Eof => break,
             Event::Text(text) if text.trim_ascii().is_empty() => {}
@@ -464,6 +475,32 @@ mod tests {
         assert_eq!(canonical(&text).unwrap(), text, "kept XML is kept unchanged");
         assert_eq!(check(&text), Ok(()));
         assert!(crate::model::diff::diff("", &text).contains("+<extension name=\"x\">"));
+    }
+
+    #[test]
+    fn an_action_has_no_text_which_a_switch_would_take_for_its_data() {
+        let kept = canonical(FINE).unwrap();
+        let is_empty = |text: &str| {
+            let mut reader = Reader::from_str(text);
+            reader.config_mut().trim_text(false);
+            let mut empty = 0;
+            loop {
+                match reader.read_event().unwrap() {
+                    Event::Empty(_) => empty += 1,
+                    Event::Start(start) => assert!(!EMPTY.contains(&start.name().0), "{text}"),
+                    Event::Eof => return empty,
+                    _ => {}
+                }
+            }
+        };
+        assert_eq!(is_empty(&kept), 2, "{kept}");
+        let domain = Domain::parse("acme.test").unwrap();
+        let older = kept.replace("/>", ">\n</action>");
+        let older = older.replacen("</action>\n</condition>", "</anti-action>\n</condition>", 1);
+        assert_ne!(older, kept);
+        assert_eq!(check(&older), Ok(()), "{older}");
+        assert_eq!(rendered(&older, &domain), rendered(&kept, &domain));
+        assert_eq!(is_empty(&rendered(&older, &domain)), 2);
     }
 
     #[test]

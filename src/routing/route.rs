@@ -10,7 +10,7 @@ use crate::{
         call_handling::{AtQueues, FollowMe},
         destination::Prompt,
     },
-    text::{DeviceId, DialNumber, SipUsername},
+    text::{DeviceId, DialNumber, Keys, SipUsername},
 };
 
 /// Where a call goes.
@@ -41,7 +41,19 @@ pub enum Route {
         record: bool,
         /// How many seconds the caller has waited already, as it were.
         ahead: u16,
+        /// Whether they may be called back instead of waiting.
+        call_back: Option<ByKey>,
         then: Option<String>,
+    },
+    /// The caller has left a queue that calls back, but not for that.
+    Left {
+        then: Option<String>,
+    },
+    /// Keep that the caller wants to be called back. Whoever routes does.
+    CallBack {
+        queue: Uuid,
+        number: DialNumber,
+        prompt: Option<Prompt>,
     },
     Ivr {
         id: Uuid,
@@ -133,6 +145,22 @@ pub struct RingGroup {
     pub then: Option<String>,
 }
 
+/// That a caller in a queue may press a key to be called back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ByKey {
+    pub key: Keys,
+    /// What is called.
+    pub number: DialNumber,
+}
+
+/// How a caller has left a queue without an agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Left {
+    /// By the key that stands for being called back.
+    ByKey,
+    Otherwise,
+}
+
 /// Where a call may be picked up from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Pickup {
@@ -213,6 +241,8 @@ impl Route {
             Self::Voicemail { .. } => "voicemail",
             Self::Lead { .. } => "lead",
             Self::Queue { .. } => "queue",
+            Self::Left { .. } => "left_queue",
+            Self::CallBack { .. } => "call_back",
             Self::Ivr { .. } => "ivr",
             Self::Again { .. } => "again",
             Self::Conference { .. } => "conference",

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::*;
 
 mod actions;
+mod call_backs;
 mod dialling;
 mod withheld;
 
@@ -584,7 +585,7 @@ fn callers_come_before_others_in_a_queue_by_their_numbers() {
     };
     assert_eq!(["+493012345678", "03012345678", "+498912345678"].map(|number| ahead(Some(number))), [600, 600, 5]);
     assert_eq!(ahead(None), 5);
-    let queue = Route::Queue { id: Uuid::from_u128(1), record: false, ahead: 600, then: None };
+    let queue = Route::Queue { id: Uuid::from_u128(1), record: false, ahead: 600, call_back: None, then: None };
     let actions = queue.actions(&tenant(), Hops::default());
     assert!(actions.iter().any(|action| action.data == "cc_base_score=600"));
 }

@@ -2,6 +2,7 @@
 //! people what a switch would get.
 
 pub mod agents;
+pub mod call_backs;
 pub mod control;
 pub mod export;
 pub mod fetch;
@@ -12,3 +13,4 @@ pub mod phones;
 pub mod sandbox;
 pub mod sender;
 pub mod simulate;
+pub mod voicemail;

@@ -4,13 +4,16 @@
 //! A switch itself can't do this safely: mod_http_cache tries once and tells nobody how it went, and nothing that a switch can be asked for
 //! removes a file (docs/decisions/18-recordings.md).
 //!
-//! A finished file is first moved into the folder `sending`, so that a switch which opens the same name again writes another file.
+//! It also sends the sound of messages that callers left. Their files stay: people hear them by phone, and mod_voicemail removes them.
+//!
+//! A finished recording is first moved into the folder `sending`, so that a switch which opens the same name again writes another file.
 
 use std::{
+    collections::BTreeSet,
     fs::{self, File},
     io::{self, Read as _},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -22,7 +25,7 @@ use ureq::{
     tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem},
 };
 
-use super::fetch::upload;
+use super::{fetch::upload, voicemail::upload as messages};
 use crate::{
     telephony::recordings::{name::FileName, wav},
     text::keyring::hex,
@@ -46,6 +49,8 @@ pub struct Sender {
     domain: Option<String>,
     /// A file without a whole header that nobody has written to for so long was left by a switch that died.
     abandoned_after: Duration,
+    /// Messages that are stored. What is forgotten is asked for again.
+    known: Mutex<BTreeSet<String>>,
 }
 
 /// What became of the files.
@@ -57,10 +62,20 @@ pub struct Report {
     pub known: usize,
     /// The switch is still writing them.
     pub under_way: usize,
-    /// The records of their calls have not come yet.
+    /// The records of their calls have not come yet, or the switch has not said yet that there is such a message.
     pub waiting: usize,
     /// They stay because of a fault.
     pub failed: Vec<Failed>,
+}
+
+impl Report {
+    pub fn add(&mut self, other: Self) {
+        self.sent += other.sent;
+        self.known += other.known;
+        self.under_way += other.under_way;
+        self.waiting += other.waiting;
+        self.failed.extend(other.failed);
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -118,7 +133,14 @@ impl Sender {
         }
         let authorization = format!("Basic {}", STANDARD.encode(credentials.trim()));
         let abandoned_after = Duration::from_mins(10);
-        Ok(Self { base, authorization, agent: config.build().into(), domain: None, abandoned_after })
+        Ok(Self {
+            base,
+            authorization,
+            agent: config.build().into(),
+            domain: None,
+            abandoned_after,
+            known: Mutex::default(),
+        })
     }
 
     /// The tenant of recordings whose call left no record, by its domain.
@@ -174,19 +196,19 @@ impl Sender {
         let written = before.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let hash = hash_of(path)?;
         let mut name = name.clone();
-        let done = match self.asks(&name)? {
+        let done = match self.asks(&self.url(&name))? {
             Wanted::Unknown => return Ok(Done::Waiting),
             Wanted::Known(known) if known == hash => Done::Known,
             Wanted::Known(_) => {
                 // A switch has recorded the same leg again under the same name.
                 let at = i64::try_from(written).unwrap_or_default();
                 name = name.another(at).unwrap_or(name);
-                match self.asks(&name)? {
+                match self.asks(&self.url(&name))? {
                     Wanted::Known(known) if known == hash => Done::Known,
-                    _ => self.put(&name, path, (before.len(), written), progress)?,
+                    _ => self.put(&self.url(&name), path, (before.len(), written), progress)?,
                 }
             }
-            Wanted::Yes => self.put(&name, path, (before.len(), written), progress)?,
+            Wanted::Yes => self.put(&self.url(&name), path, (before.len(), written), progress)?,
         };
         // Whoever still has it open may have written more.
         let after = fs::metadata(path)?;
@@ -197,14 +219,65 @@ impl Sender {
         Ok(done)
     }
 
+    /// Looks through mod_voicemail's folder once (`storage/voicemail/default` of a switch), and sends the sound of messages that is wanted.
+    pub fn pass_messages(&self, folder: &Path, progress: &dyn Fn(usize)) -> io::Result<Report> {
+        let mut report = Report::default();
+        let found = messages_in(folder)?;
+        let known = |name: &str| self.known.lock().unwrap_or_else(PoisonError::into_inner).contains(name);
+        for name in found.iter().filter(|name| !known(name)) {
+            let path = folder.join(name);
+            match self.is_finished(&path) {
+                Ok(true) => {}
+                Ok(false) => {
+                    report.under_way += 1;
+                    continue;
+                }
+                // It was deleted meanwhile.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => {
+                    report.failed.push(Failed { file: path.display().to_string(), why: error.to_string() });
+                    continue;
+                }
+            }
+            match self.send_message(name, &path, progress) {
+                Ok(Done::Sent) => report.sent += 1,
+                Ok(Done::Known) => report.known += 1,
+                Ok(Done::Waiting) => {
+                    report.waiting += 1;
+                    continue;
+                }
+                Err(why) => {
+                    report.failed.push(Failed { file: path.display().to_string(), why: why.to_string() });
+                    continue;
+                }
+            }
+            self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone());
+        }
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).retain(|name| found.contains(name));
+        Ok(report)
+    }
+
+    fn send_message(&self, name: &str, path: &Path, progress: &dyn Fn(usize)) -> Result<Done, Fault> {
+        let url = format!("{}{}{name}", self.base, messages::PATH);
+        match self.asks(&url)? {
+            Wanted::Unknown => Ok(Done::Waiting),
+            Wanted::Known(_) => Ok(Done::Known),
+            Wanted::Yes => {
+                let about = fs::metadata(path)?;
+                let written = about.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+                self.put(&url, path, (about.len(), written), progress)
+            }
+        }
+    }
+
     fn url(&self, name: &FileName) -> String {
         let domain = self.domain.as_ref().map(|domain| format!("?domain={domain}")).unwrap_or_default();
         format!("{}{}{name}{domain}", self.base, upload::PATH)
     }
 
-    /// Whether a recording is wanted.
-    fn asks(&self, name: &FileName) -> Result<Wanted, Fault> {
-        let url = self.url(name);
+    /// Whether a file is wanted.
+    fn asks(&self, url: &str) -> Result<Wanted, Fault> {
+        let url = url.to_owned();
         let asked = self.agent.head(&url).header("Authorization", &self.authorization).call();
         let answer = asked.map_err(|source| Fault::Away { url: url.clone(), source: Box::new(source) })?;
         let hash = answer.headers().get(upload::SHA256).and_then(|hash| hash.to_str().ok());
@@ -212,18 +285,18 @@ impl Sender {
             (204, _) => Ok(Wanted::Yes),
             (200, Some(hash)) => Ok(Wanted::Known(hash.to_owned())),
             (404, _) => Ok(Wanted::Unknown),
-            (status, _) => Err(Fault::Refused { url, status, said: "the recording is not asked for".into() }),
+            (status, _) => Err(Fault::Refused { url, status, said: "the file is not asked for".into() }),
         }
     }
 
     fn put(
         &self,
-        name: &FileName,
+        url: &str,
         path: &Path,
         (length, written): (u64, u64),
         progress: &dyn Fn(usize),
     ) -> Result<Done, Fault> {
-        let url = self.url(name);
+        let url = url.to_owned();
         let mut file = Told { file: File::open(path)?.take(length), progress };
         let request = self
             .agent
@@ -292,6 +365,24 @@ fn recordings(folder: &Path) -> io::Result<Vec<(FileName, PathBuf)>> {
         }
     }
     found.sort_by(|one, other| one.1.cmp(&other.1));
+    Ok(found)
+}
+
+/// The files of messages in mod_voicemail's folder: `DOMAIN/MAILBOX/msg_….wav`.
+fn messages_in(folder: &Path) -> io::Result<BTreeSet<String>> {
+    let folders = |of: &Path| {
+        let entries = fs::read_dir(of)?.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        Ok::<_, io::Error>(entries.filter_map(|entry| entry.file_name().into_string().ok()).collect::<Vec<_>>())
+    };
+    let mut found = BTreeSet::new();
+    for domain in folders(folder)? {
+        for mailbox in folders(&folder.join(&domain))? {
+            let files = fs::read_dir(folder.join(&domain).join(&mailbox))?.flatten();
+            let names = files.filter_map(|file| file.file_name().into_string().ok());
+            let names = names.map(|file| format!("{domain}/{mailbox}/{file}"));
+            found.extend(names.filter(|name| messages::parse(name).is_some()));
+        }
+    }
     Ok(found)
 }
 

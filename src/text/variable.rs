@@ -25,7 +25,7 @@ enum Meaning {
     Label,
     /// Labels, separated by commas.
     Labels,
-    /// Shown to people, never parsed.
+    /// Shown to people, never parsed, in a list where Dialplane finds what it wrote itself (`crate::routing::carried::Mark`).
     Words,
     /// A language of prompts, such as `en` or `pt-BR`.
     Language,
@@ -335,6 +335,10 @@ fn value_of(name: &str, text: &str) -> Result<String, TextError> {
     match meaning {
         Some(Meaning::Label) => label(text).map(ToOwned::to_owned),
         Some(Meaning::Labels) => labels(text),
+        // Who pays for a call is read from such a mark.
+        Some(Meaning::Words) if text.trim_start().to_ascii_lowercase().starts_with("dialplane") => {
+            Err(TextError(Code::NamesDialplane))
+        }
         Some(Meaning::Words) => words(text),
         Some(Meaning::Language) => language(text),
         Some(Meaning::Zone) => super::TimeZone::parse(text).map(|zone| zone.to_string()),

@@ -147,11 +147,28 @@ async fn a_put_says_what_can_not_change_and_what_does_not_fit() {
     let asked = "/v1/tenants/by-domain/acme.test".to_owned();
     assert_eq!(refused(asked, new).await, code(422, "cant_change", "template"));
     let queue = json!({ "name": "Twice", "kind": "queue", "config": {} });
-    for _ in 0..2 {
-        assert_eq!(node.api("POST", &path("destinations"), queue.clone()).await.status, 201);
-    }
+    let first = node.api("POST", &path("destinations"), queue.clone()).await;
+    assert_eq!(first.status, 201);
+    let again = node.api("POST", &path("destinations"), queue.clone()).await;
+    assert_eq!((again.status, &again.json()["code"]), (409, &json!("name_taken_by")), "{}", again.text());
+    assert_eq!(again.json()["used_by"], json!([{ "kind": "queue", "id": first.id(), "name": "Twice" }]));
+    let other_kind = json!({ "name": "Twice", "kind": "conference", "config": {} });
+    assert_eq!(node.api("POST", &path("destinations"), other_kind).await.status, 201, "kinds have names of their own");
+    let second =
+        node.api("POST", &path("destinations"), json!({ "name": "Second", "kind": "queue", "config": {} })).await;
+    let second = format!("{}/{}", path("destinations"), second.id());
+    let renamed = node.api("PATCH", &second, json!({ "name": "Twice" })).await;
+    assert_eq!((renamed.status, &renamed.json()["used_by"][0]["id"]), (409, &json!(first.id())));
+    // Doubles that a database has from before are kept, and changed by their id. By name, nobody can say which is meant.
+    database.execute("update destinations set name = 'Twice' where name = 'Second'").await;
+    let changed = node.api("PATCH", &second, json!({ "number": "7001" })).await;
+    assert_eq!(changed.status, 200, "{}", changed.text());
     let (status, why, _) = refused(path("destinations/by-name/queue/Twice"), queue).await;
     assert_eq!((status, why.as_str()), (409, "several_of_this_name"));
+    assert_eq!(node.api("PATCH", &second, json!({ "name": "Third" })).await.status, 200);
+    let queue = json!({ "name": "Twice", "kind": "queue", "config": {} });
+    let equal = put(&node, &path("destinations/by-name/queue/Twice"), &queue).await;
+    assert_eq!((equal.status, equal.id()), (200, first.id()), "{}", equal.text());
     // Another tenant's number stays theirs, and nobody learns whose it is.
     let number = json!({ "number": "+12025550101" });
     let made = put(&node, &format!("/v1/phone-numbers/by-number/+12025550101?tenant_id={other}"), &number).await;

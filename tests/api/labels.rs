@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::harness::{Answer, Database, Node};
+use crate::harness::{Answer, Database, Node, send};
 
 /// What a change leaves behind.
 async fn traces(database: &Database) -> (i64, i64) {
@@ -13,6 +13,183 @@ async fn traces(database: &Database) -> (i64, i64) {
 
 async fn generations(database: &Database) -> i64 {
     database.count("select coalesce(sum(generation), 0)::bigint from generation").await
+}
+
+/// How many entries the audit log has about a thing, and the last of them.
+async fn entries(database: &Database, id: Uuid) -> (usize, Value) {
+    let mut db = database.connect().await;
+    let sql = "select action, before, after from audit_log where resource like '%/' || $1::text order by id";
+    let rows =
+        sqlx::query_as::<_, (String, Option<Value>, Option<Value>)>(sql).bind(id).fetch_all(&mut db).await.unwrap();
+    let last = rows
+        .last()
+        .map_or(Value::Null, |(action, before, after)| json!({ "action": action, "before": before, "after": after }));
+    (rows.len(), last)
+}
+
+/// Something of the subject's own that changes it.
+fn change_of(kind: &Kind) -> Value {
+    match kind.name {
+        "pool" => json!({ "last_number": 5019 }),
+        "extension" => json!({ "display_name": "Changed" }),
+        "agent" => json!({ "first_name": "Changed" }),
+        "webhook" => json!({ "topics": ["call:incoming"] }),
+        "number" => json!({ "provider": "changed" }),
+        "switch" => json!({ "status": "disabled" }),
+        _ => json!({ "name": "changed" }),
+    }
+}
+
+#[actix_web::test]
+async fn what_is_asked_for_at_once_is_one_version_and_one_entry_of_the_audit_log() {
+    let database = Database::new().await;
+    let node = Node::start(&database).await;
+    let tenant = node.tenant("acme.test").await;
+    for kind in kinds(tenant, 1) {
+        let name = kind.name;
+        let noted = json!({ "external_id": "crm-1", "metadata": { "team": "north" } });
+        let made = node.api("POST", &kind.list, with(&kind.new[0], noted)).await;
+        assert_eq!(made.status, 201, "{name}: {}", made.text());
+        let id = made.id();
+        let (count, entry) = entries(&database, id).await;
+        assert_eq!((count, &entry["action"], &entry["before"]), (1, &json!("create"), &Value::Null), "{name}: {entry}");
+        let shown = |noted: &Value, team: &str, external_id: &str| match name {
+            // A person's contacts are counted only.
+            "contact" => assert_eq!(noted["metadata"], 1, "{noted}"),
+            _ => assert_eq!(labels(noted), (json!(external_id), json!({ "team": team })), "{name}: {noted}"),
+        };
+        shown(&entry["after"], "north", "crm-1");
+
+        let both = with(&change_of(&kind), json!({ "external_id": "crm-2", "metadata": { "team": "south" } }));
+        let changed = node.api("PATCH", &kind.at(id), both.clone()).await;
+        assert_eq!((changed.status, &changed.json()["version"]), (200, &json!(2)), "{name}: {}", changed.text());
+        let (count, entry) = entries(&database, id).await;
+        assert_eq!((count, &entry["action"]), (2, &json!("update")), "{name}: {entry}");
+        shown(&entry["before"], "north", "crm-1");
+        shown(&entry["after"], "south", "crm-2");
+        assert!(entry["after"].as_object().unwrap().len() > 2, "{name}: also what else was changed: {entry}");
+
+        // The same again leaves nothing; labels alone are an entry of their own, and so is the rest alone.
+        assert_eq!(node.api("PATCH", &kind.at(id), both).await.json()["version"], 2, "{name}");
+        assert_eq!(entries(&database, id).await.0, 2, "{name}");
+        let alone = node.api("PATCH", &kind.at(id), json!({ "metadata": { "team": "east" } })).await;
+        assert_eq!(alone.json()["version"], 3, "{name}: {}", alone.text());
+        assert_eq!(entries(&database, id).await.0, 3, "{name}");
+    }
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn a_line_of_many_changes_is_one_version_and_one_entry_of_the_audit_log() {
+    let database = Database::new().await;
+    let node = Node::start(&database).await;
+    let tenant = node.tenant("acme.test").await;
+    let of = |what: &str| format!("/v1/tenants/{tenant}/{what}");
+    let made = node.api("POST", &of("groups"), json!({ "name": "sales" })).await;
+    let other = node.api("POST", &of("groups"), json!({ "name": "support", "external_id": "g-9" })).await;
+    let id = made.id();
+    let changes = json!({ "partial": true, "changes": [
+        { "key": "sales", "set": { "ring_seconds": 33, "external_id": "g-9" } },
+        { "key": "sales", "set": { "ring_seconds": 34, "external_id": "g-1" } },
+        { "key": "support", "set": { "metadata": { "a": "1" } } },
+    ] });
+    let report = node.api("PATCH", &of("groups/bulk"), changes).await;
+    let outcomes =
+        report.json()["lines"].as_array().unwrap().iter().map(|line| line["outcome"].clone()).collect::<Vec<_>>();
+    assert_eq!(outcomes, [json!("refused"), json!("changed"), json!("changed")], "{}", report.text());
+    let group = node.api("GET", &of(&format!("groups/{id}")), Value::Null).await.json();
+    assert_eq!(
+        (&group["version"], &group["ring_seconds"], &group["external_id"]),
+        (&json!(2), &json!(34), &json!("g-1"))
+    );
+    // What was refused left nothing, not even a part of an entry.
+    let (count, entry) = entries(&database, id).await;
+    assert_eq!(
+        (count, &entry["after"]["external_id"], &entry["after"]["ring_seconds"]),
+        (2, &json!("g-1"), &json!(34)),
+        "{entry}"
+    );
+    assert_eq!(entries(&database, other.id()).await.0, 2);
+    // With a PUT as well.
+    let put = json!({ "name": "sales", "ring_seconds": 35, "metadata": { "b": "2" } });
+    let put = node.api("PUT", &of("groups/by-name/sales"), put).await;
+    assert_eq!((put.status, &put.json()["version"]), (200, &json!(3)), "{}", put.text());
+    let (count, entry) = entries(&database, id).await;
+    assert_eq!(
+        (count, &entry["before"]["external_id"], &entry["after"]["external_id"]),
+        (3, &json!("g-1"), &Value::Null)
+    );
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn many_numbers_and_contacts_have_labels_from_the_beginning() {
+    let database = Database::new().await;
+    let node = Node::start(&database).await;
+    let tenant = node.tenant("acme.test").await;
+    let ask = async |path: &str, media: &str, body: &str| {
+        let headers = [("X-API-Key", node.key.as_str()), ("Content-Type", media)];
+        send(node.app.app_address, "POST", &format!("{path}tenant_id={tenant}"), &headers, body.as_bytes()).await
+    };
+    let one = async |path: &str| {
+        let found = node.api("GET", &format!("{path}&tenant_id={tenant}"), Value::Null).await.items();
+        assert_eq!(found.as_array().unwrap().len(), 1, "{path}: {found}");
+        found[0].clone()
+    };
+    // Numbers, as CSV and as JSON.
+    let file =
+        "number,provider,external_id,metadata.team,metadata.site\n+12025550101,telnyx,n-1,north,\n+12025550102,,,,\n";
+    let made = ask("/v1/phone-numbers/bulk?", "text/csv", file).await;
+    assert_eq!((made.status, &made.json()["created"]), (201, &json!(2)), "{}", made.text());
+    let number = one("/v1/phone-numbers?external_id=n-1").await;
+    assert_eq!(
+        (&number["number"], labels(&number)),
+        (&json!("+12025550101"), (json!("n-1"), json!({ "team": "north" })))
+    );
+    let (count, entry) = entries(&database, number["id"].as_str().unwrap().parse().unwrap()).await;
+    assert_eq!((count, &entry["after"]["external_id"]), (1, &json!("n-1")), "{entry}");
+    let lines = json!({ "numbers": [
+        { "number": "+12025550103", "country": "US", "external_id": "n-3", "metadata": { "team": "south" } },
+        { "number": "+12025550104", "external_id": "n-1" },
+        { "number": "+12025550105", "external_id": "n-3" },
+        { "number": "+12025550106", "metadata": { "k": "x".repeat(501) } },
+        { "number": "+12025550107", "colour": "red" },
+    ] });
+    let refused = ask("/v1/phone-numbers/bulk?", "application/json", &lines.to_string()).await;
+    assert_eq!((refused.status, &refused.json()["created"]), (422, &json!(0)), "{}", refused.text());
+    let made = ask("/v1/phone-numbers/bulk?partial=true&", "application/json", &lines.to_string()).await;
+    assert_eq!((made.status, &made.json()["created"]), (201, &json!(1)), "{}", made.text());
+    let report = made.json();
+    let told = |at: usize| (report["lines"][at]["code"].clone(), report["lines"][at]["field"].clone());
+    assert_eq!(told(1).0, "external_id_taken");
+    assert_eq!(report["lines"][1]["params"]["id"], number["id"], "{report}");
+    assert_eq!(told(2), (json!("line_twice"), json!("external_id")));
+    assert_eq!(told(3).1, "metadata.k");
+    assert_eq!(told(4).1, "colour");
+    assert_eq!(one("/v1/phone-numbers?external_id=n-3").await["number"], "+12025550103");
+    let wrong = ask("/v1/phone-numbers/bulk?", "application/json", "{\"numbers\": []}").await;
+    assert_eq!(wrong.status, 422, "{}", wrong.text());
+
+    // Contacts: what is exported is imported elsewhere as it was.
+    let file = "name,number,external_id,metadata.segment,vip\nAda,+4930111,c-1,gold;silver,yes\nBob,+4930112,c-1,,\nCy,+4930113,,,\n";
+    let made = ask("/v1/contacts/import?", "text/csv", file).await;
+    assert_eq!((&made.json()["created"], &made.json()["refused"]), (&json!(2), &json!(1)), "{}", made.text());
+    assert_eq!(made.json()["lines"][1]["refused"]["field"], "external_id", "{}", made.text());
+    let ada = one("/v1/contacts?external_id=c-1").await;
+    assert_eq!((&ada["name"], labels(&ada).1), (&json!("Ada"), json!({ "segment": "gold;silver" })));
+    assert_eq!(ada["fields"], json!({ "vip": "yes" }));
+    let again = ask("/v1/contacts/import?", "text/csv", "name,external_id\nDan,c-1\n").await;
+    assert_eq!(again.json()["lines"][0]["refused"]["code"], "external_id_taken", "{}", again.text());
+    let sheet = node.api("GET", &format!("/v1/contacts/export?tenant_id={tenant}"), Value::Null).await.text();
+    let elsewhere = node.tenant("beta.test").await;
+    let headers = [("X-API-Key", node.key.as_str()), ("Content-Type", "text/csv")];
+    let path = format!("/v1/contacts/import?tenant_id={elsewhere}");
+    let made = send(node.app.app_address, "POST", &path, &headers, sheet.as_bytes()).await;
+    assert_eq!((made.status, &made.json()["created"]), (201, &json!(2)), "{sheet} {}", made.text());
+    let found =
+        node.api("GET", &format!("/v1/contacts?external_id=c-1&tenant_id={elsewhere}"), Value::Null).await.items();
+    assert_eq!((labels(&found[0]), &found[0]["fields"]), (labels(&ada), &ada["fields"]), "{found}");
+    node.stop().await;
 }
 
 /// A kind of thing: where its list is, and how two of them are made.

@@ -96,6 +96,93 @@ async fn a_sorted_list_has_every_item_once_in_its_order_and_in_the_other() {
     node.stop().await;
 }
 
+/// Things of each further kind, whose order differs from that in which they are made.
+async fn further(node: &Node, tenant: Uuid) -> Vec<(String, Vec<&'static str>)> {
+    let of = |what: &str| format!("/v1/tenants/{tenant}/{what}");
+    let make = async |path: &str, things: Vec<Value>| {
+        for thing in things {
+            let made = node.api("POST", path, thing).await;
+            assert_eq!(made.status, 201, "{path}: {}", made.text());
+        }
+    };
+    let names = ["sales", "Adams", "ÖTV", "billing", "Zoo"];
+    let tenants = [("zoo.test", "b"), ("Ant.test", "C"), ("bee.test", "a")];
+    let tenants = tenants.map(|(domain, name)| json!({ "domain": domain, "name": name }));
+    make("/v1/tenants", tenants.to_vec()).await;
+    let cluster = |name: &str| json!({ "name": name, "region": "x", "max_tenants": 5 });
+    make("/v1/clusters", names.map(cluster).to_vec()).await;
+    make("/v1/switches", ["s3", "s1", "s2"].map(|name| json!({ "name": name })).to_vec()).await;
+    make("/v1/keys", names.map(|name| json!({ "name": name, "tenant_id": tenant })).to_vec()).await;
+    let priorities = [("b", 10), ("C", -7), ("a", 9), ("D", 10)];
+    let carrier = |(name, priority): (&str, i32)| json!({ "name": name, "priority": priority, "config": { "host": "127.0.0.1:5999" } });
+    make("/v1/carriers", priorities.map(carrier).to_vec()).await;
+    let ranges = [(70_000, 70_009), (5000, 5009), (60_000, 60_009)];
+    let pool = |(first, last): (i64, i64)| json!({ "first_number": first, "last_number": last });
+    make(&of("pools"), ranges.map(pool).to_vec()).await;
+    let numbers = [Some("80"), None, Some("95"), Some("100"), None];
+    let group = |(name, number): (&str, Option<&str>)| json!({ "name": name, "number": number });
+    make(&of("groups"), names.into_iter().zip(numbers).map(group).collect()).await;
+    let numbers = [Some("81"), None, Some("85"), Some("101"), None];
+    let kinds = ["queue", "conference", "queue", "conference", "queue"];
+    let destination = |((name, number), kind): ((&str, Option<&str>), &str)| json!({ "name": name, "number": number, "kind": kind, "config": {} });
+    make(&of("destinations"), names.into_iter().zip(numbers).zip(kinds).map(destination).collect()).await;
+    let entry = |(name, position): (&str, i32)| {
+        json!({ "name": name, "position": position, "conditions": [{ "field": "destination_number", "pattern": "^4711$",
+                "actions": [{ "application": "answer" }] }] })
+    };
+    make(&of("dialplan-entries"), [("c", 10), ("A", -3), ("b", 9)].map(entry).to_vec()).await;
+    vec![
+        ("/v1/tenants".into(), vec!["name", "domain"]),
+        ("/v1/clusters".into(), vec!["name"]),
+        ("/v1/switches".into(), vec!["name"]),
+        ("/v1/keys".into(), vec!["name"]),
+        ("/v1/carriers".into(), vec!["name", "priority"]),
+        (of("pools"), vec!["first_number"]),
+        (of("groups"), vec!["name", "number"]),
+        (of("destinations"), vec!["name", "number", "kind"]),
+        (of("dialplan-entries"), vec!["name", "position"]),
+    ]
+}
+
+#[actix_web::test]
+async fn every_list_of_what_people_set_up_can_be_sorted() {
+    let database = Database::new().await;
+    let node = Node::start(&database).await;
+    let tenant = node.tenant("acme.test").await;
+    // Numbers count as numbers, and letters whatever their case.
+    let key = |item: &Value, by: &str| match &item[by] {
+        Value::Number(number) => (0, number.as_i64().unwrap(), String::new()),
+        Value::String(text) if by == "number" => (1, text.parse().unwrap(), String::new()),
+        Value::String(text) => (1, 0, text.to_lowercase()),
+        _ => (0, 0, String::new()),
+    };
+    for (list, sorts) in further(&node, tenant).await {
+        let plain = all(&node, &list).await;
+        assert!(plain.len() >= 3, "{list}: {}", plain.len());
+        let mut newest_first = all(&node, &format!("{list}?sort=-created_at")).await;
+        newest_first.reverse();
+        assert_eq!(newest_first, plain, "{list}");
+        for by in sorts {
+            let up = all(&node, &format!("{list}?sort={by}")).await;
+            let mut down = all(&node, &format!("{list}?sort=-{by}")).await;
+            down.reverse();
+            assert_eq!(up, down, "{list} by {by}");
+            assert_eq!(up.len(), plain.len(), "{list} by {by}");
+            assert!(plain.iter().all(|item| up.contains(item)), "{list} by {by}");
+            let keys = up.iter().map(|item| key(item, by)).collect::<Vec<_>>();
+            assert!(keys.is_sorted(), "{list} by {by}: {keys:?}");
+            assert_ne!(up, plain, "{list} by {by}");
+        }
+        let refused = node.api("GET", &format!("{list}?sort=colour"), Value::Null).await;
+        assert_eq!((refused.status, &refused.json()["field"]), (400, &json!("sort")), "{list}");
+        // A made-up key is one that nothing has, and no fault.
+        let cursor = "WyJuYW1lIiwieCIsIjAxOTNlYjg0LTAwMDAtNzAwMC04MDAwLTAwMDAwMDAwMDAwMCJd";
+        let beyond = node.api("GET", &format!("{list}?sort=name&cursor={cursor}"), Value::Null).await;
+        assert!([200, 400].contains(&beyond.status), "{list}: {}", beyond.text());
+    }
+    node.stop().await;
+}
+
 #[actix_web::test]
 async fn an_order_that_a_list_does_not_have_and_a_cursor_of_another_are_refused() {
     let database = Database::new().await;

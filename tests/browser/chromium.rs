@@ -84,6 +84,12 @@ impl Chromium {
         }
     }
 
+    /// The driver's process, whose children are the browser's.
+    #[allow(dead_code, reason = "some tests only")]
+    pub fn id(&self) -> u32 {
+        self.driver.id()
+    }
+
     pub async fn stop(mut self) {
         let _ = self.page.clone().close().await;
         let _ = self.driver.kill();

@@ -20,6 +20,7 @@ mod looks;
 mod phone;
 mod phone_calls;
 mod phone_dials;
+mod phone_returns;
 mod sip;
 mod site;
 mod status;

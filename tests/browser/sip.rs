@@ -164,8 +164,18 @@ impl Switch {
         page.expect("a page is connected").send(Send::Text(text)).unwrap();
     }
 
+    /// What the page's phone said its contact is.
+    pub fn contact(&self) -> String {
+        self.state().contact.clone()
+    }
+
     /// Rings at the page. Returns the call's id.
     pub fn ring(&self, name: &str, number: &str) -> String {
+        self.ring_with(name, number, "")
+    }
+
+    /// The same with more headers.
+    pub fn ring_with(&self, name: &str, number: &str, more: &str) -> String {
         let (contact, call) = {
             let mut state = self.state();
             state.tag += 1;
@@ -175,7 +185,7 @@ impl Switch {
         self.say(format!(
             "INVITE {contact} SIP/2.0\r\nVia: SIP/2.0/WS 127.0.0.1;branch=z9hG4bK{call}\r\nMax-Forwards: 70\r\n\
              From: \"{name}\" <sip:{number}@{REALM}>;tag=from{call}\r\nTo: <{contact}>\r\nCall-ID: {call}\r\nCSeq: 1 INVITE\r\n\
-             Contact: <sip:played@127.0.0.1;transport=ws>\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{body}",
+             Contact: <sip:played@127.0.0.1;transport=ws>\r\n{more}Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
         ));
         call

@@ -16,22 +16,23 @@ use crate::{
 };
 
 /// A tenant with people at browsers and people at desk phones.
-struct Office {
-    site: Site,
-    switch: Switch,
-    tenant: uuid::Uuid,
+pub struct Office {
+    pub site: Site,
+    pub switch: Switch,
+    pub tenant: uuid::Uuid,
 }
 
 /// Somebody at a browser.
-struct Person {
-    browser: Chromium,
-    number: String,
+pub struct Person {
+    pub browser: Chromium,
+    pub number: String,
+    pub id: String,
     /// What the extension registers with.
-    extension: Value,
+    pub extension: Value,
 }
 
 impl Office {
-    async fn open(database: &Database) -> Option<Self> {
+    pub async fn open(database: &Database) -> Option<Self> {
         let binary = freeswitch()?;
         let site = Site::start(database).await;
         let owner = json!({ "first_name": "Ada", "last_name": "Lovelace", "email": "ada@acme.test" });
@@ -47,7 +48,7 @@ impl Office {
     }
 
     /// An agent who signs in and goes online.
-    async fn person(&self, first: &str) -> Option<Person> {
+    pub async fn person(&self, first: &str) -> Option<Person> {
         let browser = Chromium::start_with_microphone().await?;
         let email = format!("{}@acme.test", first.to_lowercase());
         let agent = json!({ "first_name": first, "last_name": "Agent", "email": email });
@@ -62,7 +63,8 @@ impl Office {
         self.site.sign_in(&browser, &email).await;
         browser.sees("Your account").await;
         browser.page.goto(&format!("{}/app/phone", self.site.url)).await.unwrap();
-        let person = Person { browser, number, extension };
+        let id = made.json()["id"].as_str().unwrap().to_owned();
+        let person = Person { browser, number, id, extension };
         person.browser.sees("Calls don’t ring here.").await;
         person.listens().await;
         person.browser.click("Go online").await;
@@ -71,7 +73,7 @@ impl Office {
     }
 
     /// A desk phone that measures, registered at an extension of its own.
-    async fn desk_phone(&self, number: &str) -> Phone {
+    pub async fn desk_phone(&self, number: &str) -> Phone {
         let new = json!({ "number": number, "display_name": format!("Desk {number}"), "ring_seconds": 20, "voicemail_enabled": false });
         let made = self.site.node.extension(self.tenant, new).await;
         let text = |name: &str| made[name].as_str().unwrap().to_owned();
@@ -80,7 +82,7 @@ impl Office {
         phone
     }
 
-    async fn close(self, people: Vec<Person>) {
+    pub async fn close(self, people: Vec<Person>) {
         for person in people {
             person.browser.stop().await;
         }
@@ -100,7 +102,7 @@ struct Counted {
 
 impl Person {
     /// Keeps the page's connections, so that their statistics can be read.
-    async fn listens(&self) {
+    pub async fn listens(&self) {
         let script = "window.connections = []; const Real = RTCPeerConnection;
             window.RTCPeerConnection = class extends Real { constructor(...all) { super(...all); window.connections.push(this); } };";
         self.browser.page.execute(script, vec![]).await.unwrap();
@@ -121,7 +123,7 @@ impl Person {
     }
 
     /// Waits until this many more packets came and went, and returns how much sound was in them.
-    async fn hears_packets(&self, packets: f64) -> f64 {
+    pub async fn hears_packets(&self, packets: f64) -> f64 {
         let (before, began) = (self.counted().await, Instant::now());
         loop {
             let now = self.counted().await;
@@ -134,33 +136,33 @@ impl Person {
     }
 
     /// Waits until sound comes.
-    async fn hears(&self) {
+    pub async fn hears(&self) {
         let began = Instant::now();
         while self.hears_packets(50.0).await < 1e-5 {
             assert!(began.elapsed() < Duration::from_secs(30), "silence");
         }
     }
 
-    async fn types(&self, text: &str) {
+    pub async fn types(&self, text: &str) {
         let field = self.browser.page.find(Locator::Id("phone-number")).await.unwrap();
         field.clear().await.unwrap();
         field.send_keys(text).await.unwrap();
     }
 
-    async fn calls(&self, number: &str) {
+    pub async fn calls(&self, number: &str) {
         self.types(number).await;
         self.browser.click("Call").await;
     }
 
-    async fn click(&self, text: &str) {
+    pub async fn click(&self, text: &str) {
         self.browser.click(text).await;
     }
 
-    async fn sees(&self, text: &str) {
+    pub async fn sees(&self, text: &str) {
         self.browser.sees(text).await;
     }
 
-    async fn has_no_call(&self) {
+    pub async fn has_no_call(&self) {
         let began = Instant::now();
         while self.browser.page.find(Locator::Css("article.call")).await.is_ok() {
             assert!(began.elapsed() < Duration::from_secs(30), "the call goes on: {}", self.browser.text().await);
@@ -249,7 +251,8 @@ async fn pages_and_sip_have_one_host_behind_nginx_as_the_documentation_has_it() 
     browser.click("Sign in").await;
     browser.sees("Your account").await;
     browser.page.goto(&format!("{host}/app/phone")).await.unwrap();
-    let grace = Person { browser, number, extension };
+    let id = made.json()["id"].as_str().unwrap().to_owned();
+    let grace = Person { browser, number, id, extension };
     grace.sees("Calls don’t ring here.").await;
     grace.listens().await;
     grace.click("Go online").await;

@@ -10,6 +10,7 @@ mod harness;
 
 mod agents;
 mod browser_phone;
+mod browser_returns;
 mod calls;
 mod canary;
 mod carriers;
@@ -40,6 +41,7 @@ mod switch;
 mod table;
 mod takeover;
 mod transfers;
+mod voicemail;
 mod zones;
 
 /// The FreeSWITCH to test with. If there is none, records the tests as skipped.

@@ -75,7 +75,8 @@ async fn somebody_who_is_too_late_for_a_number_is_told_and_nobody_gets_a_500() {
         for lower in (first + 10 * (round - 1)).max(first)..first + 10 * round {
             node.api("POST", &of("reserved-numbers"), reserve(lower)).await;
         }
-        let conference = json!({ "name": "Room", "kind": "conference", "number": number, "config": {} });
+        let conference =
+            json!({ "name": format!("Room {round}"), "kind": "conference", "number": number, "config": {} });
         let agents = (0..3).map(|n| {
             let made = new_agent(usize::try_from(round * 3 + n).unwrap());
             ("POST", format!("/v1/admin/agents?tenant_id={tenant}"), made)

@@ -80,6 +80,7 @@ impl Things {
             .replace("{tenant_id}", &self.tenant.to_string())
             .replace("{id}", id)
             .replace("{agent_id}", id)
+            .replace("{extension_id}", id)
             .replace("{delivery_id}", id)
             .replace("{number}", "4711")
             .replace("{name}", "nothing")

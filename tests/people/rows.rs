@@ -47,7 +47,7 @@ async fn the_database_shows_a_tenant_its_own_rows_and_changes_no_others() {
         let visible = sqlx::query(sqlx::AssertSqlSafe(format!("select distinct tenant_id from {table}")));
         let Ok(visible) = visible.fetch_all(&mut *tx).await else {
             assert!(
-                ["cdr_inbox", "past_records", "ended_legs", "call_channels", "recording_objects"]
+                ["cdr_inbox", "past_records", "ended_legs", "call_channels", "recording_objects", "voicemail_objects"]
                     .contains(&table.as_str()),
                 "{table}: not to be read at all"
             );

@@ -222,10 +222,20 @@ async fn a_repeated_request_makes_one_call_and_a_job_follows_it_to_its_end() {
     assert_eq!(code(&node.api("POST", &path, new.clone()).await), (409, "no_switch_for_call".into()));
     assert_eq!(node.api("POST", &format!("{}/resume", fleet.switch), Value::Null).await.status, 200);
 
+    // Each answer says how many more a tenant may begin in this second.
+    let again = node.api("POST", &path, new.clone()).await;
+    assert_eq!(again.status, 201, "{}", again.text());
+    assert_eq!(again.header("RateLimit-Policy"), Some("\"calls\";q=10;w=1"));
+    let left = again.header("RateLimit").unwrap().strip_prefix("\"calls\";r=").unwrap().strip_suffix(";t=1").unwrap();
+    assert!((0..10).contains(&left.parse::<i64>().unwrap()), "{left}");
+
     // Too many at once: as many as a tenant may begin in a second are counted for a while.
     let many = "insert into call_jobs (id, tenant_id, switch_id, extension_id, created_at)
                 select gen_random_uuid(), tenant_id, switch_id, extension_id, now() + interval '1 hour' from call_jobs, generate_series(1, 10)";
     fleet.sql(many).await;
-    assert_eq!(code(&node.api("POST", &path, new).await), (429, "too_many_calls_placed".into()));
+    let refused = node.api("POST", &path, new).await;
+    assert_eq!(code(&refused), (429, "too_many_calls_placed".into()));
+    assert_eq!(refused.header("RateLimit"), Some("\"calls\";r=0;t=1"));
+    assert!(refused.header("Retry-After").is_some());
     fleet.stage.stop().await;
 }

@@ -258,7 +258,7 @@ async fn what_is_saved_may_lead_on_as_often_as_a_call_may_be_led() {
         (last, kind) = (stage.made(menu).await, "ivr");
     }
     // Announcements one after another.
-    let end = stage.made(json!({ "name": "End", "kind": "mailbox", "config": {} })).await;
+    let end = stage.made(json!({ "name": "Further end", "kind": "mailbox", "config": {} })).await;
     let mut next = target("mailbox", end);
     let mut made = Vec::new();
     for count in 1..=20 {

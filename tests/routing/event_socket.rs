@@ -44,6 +44,9 @@ pub struct Played {
     pub told: Vec<String>,
     /// The events that it was told to fire, each with its headers.
     pub fired: Vec<String>,
+    /// The legs of which more packets come whenever it is asked, and how often it was.
+    pub talks: BTreeSet<Uuid>,
+    pub stats: usize,
     /// Whether a queue's agents are available.
     pub serves: bool,
     /// The jobs of the calls that it was told to make.
@@ -221,6 +224,13 @@ impl Played {
             }
             _ if command.starts_with("json ") => {
                 let asked = serde_json::from_str::<serde_json::Value>(&command[5..]).unwrap();
+                if asked["command"] == "mediaStats" {
+                    self.stats += 1;
+                    let leg = asked["data"]["uuid"].as_str().and_then(|leg| leg.parse::<Uuid>().ok());
+                    let comes = leg.is_some_and(|leg| self.talks.contains(&leg));
+                    let packets = if comes { self.stats } else { 0 };
+                    return serde_json::json!({ "response": { "audio": { "in_packet_count": packets } } }).to_string();
+                }
                 let list = asked["data"]["arguments"].as_str().unwrap();
                 let list = self.lists.get(list).cloned().unwrap_or_else(|| self.of_callcenter(list));
                 return serde_json::json!({ "command": "callcenter_config", "response": list }).to_string();
@@ -281,7 +291,7 @@ impl Played {
             ["callcenter_config", "agent", "set", ..]
             | [
                 "uuid_kill" | "uuid_hold" | "uuid_transfer" | "uuid_setvar_multi" | "uuid_bridge" | "uuid_audio"
-                | "uuid_send_dtmf" | "uuid_dual_transfer",
+                | "uuid_send_dtmf" | "uuid_dual_transfer" | "originate",
                 ..,
             ]
             | ["sched_del" | "vm_delete", _]

@@ -21,6 +21,8 @@ pub struct Listener {
     stream: TcpStream,
     is_websocket: bool,
     read: Vec<u8>,
+    /// The answer's status and headers.
+    head: String,
 }
 
 impl Listener {
@@ -40,7 +42,7 @@ impl Listener {
         let key = if key.is_empty() { String::new() } else { format!("X-API-Key: {key}\r\n") };
         let request = format!("GET /v1/events?{query} HTTP/1.1\r\nHost: x\r\n{key}{more}{how}\r\n\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
-        let mut listener = Self { stream, is_websocket, read: Vec::new() };
+        let mut listener = Self { stream, is_websocket, read: Vec::new(), head: String::new() };
         let head = loop {
             if let Some(end) = listener.read.windows(4).position(|window| window == b"\r\n\r\n") {
                 break listener.read.drain(..end + 4).collect::<Vec<_>>();
@@ -49,6 +51,7 @@ impl Listener {
         };
         let head = String::from_utf8(head).unwrap();
         let status = head.split(' ').nth(1).unwrap().parse::<u16>().unwrap();
+        listener.head = head;
         if status == if is_websocket { 101 } else { 200 } { Ok(listener) } else { Err(status) }
     }
 
@@ -314,6 +317,26 @@ async fn a_tenant_hears_of_its_own_and_a_stream_ends_within_a_second_after_its_k
     assert!(listener.next().await.is_none());
     println!("ended after {:?}", since.elapsed());
     assert!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
+    fleet.stage.stop().await;
+}
+
+#[actix_web::test]
+async fn a_stream_says_how_many_more_its_key_may_have() {
+    let fleet = Fleet::new().await;
+    let node = &fleet.stage.node;
+    let query = format!("tenant_id={}", fleet.stage.tenant);
+    let left = |listener: &Listener| {
+        let head = listener.head.to_ascii_lowercase();
+        assert!(head.contains("\r\nratelimit-policy: \"streams\";q=1200\r\n"), "{head}");
+        let left = head.split("\r\nratelimit: \"streams\";r=").nth(1).unwrap_or_else(|| panic!("{head}"));
+        left.split("\r\n").next().unwrap().parse::<i64>().unwrap()
+    };
+    let mut open = Vec::new();
+    for n in 1..=4 {
+        let listener = Listener::open(node, &node.key, &query, n % 2 == 0).await.unwrap();
+        assert_eq!(left(&listener), 1200 - n, "each kind of stream counts");
+        open.push(listener);
+    }
     fleet.stage.stop().await;
 }
 

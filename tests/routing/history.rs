@@ -249,6 +249,21 @@ async fn a_record_that_comes_again_after_days_is_not_charged_again() {
     stage.stop().await;
 }
 
+/// The calls in pages of two, the oldest first.
+async fn oldest_first(stage: &Stage, query: &str) -> Vec<Value> {
+    let (mut found, mut more) = (Vec::new(), String::new());
+    loop {
+        let path = format!("/v1/calls?tenant_id={}{query}&sort=started_at&limit=2{more}", stage.tenant);
+        let page = stage.node.api("GET", &path, Value::Null).await;
+        assert_eq!(page.status, 200, "{path}: {}", page.text());
+        found.extend(page.items().as_array().unwrap().iter().cloned());
+        match page.json()["next_cursor"].as_str() {
+            Some(cursor) => more = format!("&cursor={cursor}"),
+            None => return found,
+        }
+    }
+}
+
 #[actix_web::test]
 async fn calls_are_found_by_any_of_their_marks_page_by_page() {
     let stage = Stage::new().await;
@@ -303,7 +318,11 @@ async fn calls_are_found_by_any_of_their_marks_page_by_page() {
         (format!("&until={began}"), 0),
         (format!("&until={began}&state=answered"), 0),
     ] {
-        assert_eq!(stage.found(&query).await.len(), count, "{query}");
+        let newest_first = stage.found(&query).await;
+        assert_eq!(newest_first.len(), count, "{query}");
+        let mut oldest_first = oldest_first(&stage, &query).await;
+        oldest_first.reverse();
+        assert_eq!(oldest_first, newest_first, "{query}");
         let path = format!("/v1/calls/count?tenant_id={}{query}", stage.tenant);
         assert_eq!(
             stage.node.api("GET", &path, Value::Null).await.json(),
@@ -322,6 +341,8 @@ async fn calls_are_found_by_any_of_their_marks_page_by_page() {
         ("&states=", "states"),
         ("&sip_call_id=", "sip_call_id"),
         ("&cursor=%00", "cursor"),
+        ("&sort=talk_seconds", "sort"),
+        (&format!("{query}&sort=started_at"), "cursor"),
     ] {
         let refused = stage.node.api("GET", &format!("/v1/calls?tenant_id={}{query}", stage.tenant), Value::Null).await;
         assert_eq!(refused.status, 400, "{field}: {}", refused.text());

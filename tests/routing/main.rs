@@ -8,6 +8,7 @@ mod harness;
 
 mod admission;
 mod agents;
+mod call_backs;
 mod call_time;
 mod contacts;
 mod control;
@@ -37,6 +38,7 @@ mod pushes;
 mod rates;
 mod records;
 mod reports;
+mod returns;
 mod rows;
 mod sandbox;
 mod stage;

@@ -339,3 +339,149 @@ async fn only_sandboxes_play_calls_and_not_too_many_of_them() {
     }
     stage.stop().await;
 }
+
+/// Waits until a call is in a state, and returns it.
+async fn state(stage: &Stage, call: Uuid, wanted: &str) -> Value {
+    let path = format!("/v1/live/calls?tenant_id={}", stage.tenant);
+    let since = Instant::now();
+    loop {
+        let calls = stage.node.api("GET", &path, Value::Null).await.items();
+        let found = calls.as_array().unwrap().iter().find(|one| one["id"] == json!(call)).cloned();
+        if let Some(call) = found.filter(|call| call["state"] == wanted) {
+            return call;
+        }
+        assert!(since.elapsed() < Duration::from_mins(1), "{wanted}: {calls:#}");
+        actix_web::rt::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn acts(stage: &Stage, call: Uuid, body: Value) -> Answer {
+    stage.node.api("POST", &format!("/v1/live/calls/{call}/actions?tenant_id={}", stage.tenant), body).await
+}
+
+/// A call as it stands among the tenant's calls when it is over.
+async fn kept(stage: &Stage, call: Uuid) -> Value {
+    let since = Instant::now();
+    loop {
+        if let Some(call) = stage.found("").await.into_iter().find(|one| one["id"] == json!(call)) {
+            return call;
+        }
+        assert!(since.elapsed() < Duration::from_mins(1), "not kept");
+        actix_web::rt::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[actix_web::test]
+async fn a_played_call_is_acted_on_like_a_real_one_and_every_node_says_the_same() {
+    let stage = Stage::sandbox().await;
+    let extension = stage.own_extension().await;
+    stage.leads("extension", &extension["id"]).await;
+    let bob = stage.node.extension(stage.tenant, json!({ "number": "77", "display_name": "Bob" })).await;
+    let second = Node::start(&stage.database).await;
+    let query = format!("tenant_id={}&topics=call:incoming,call:state:changed,call:ended", stage.tenant);
+    let mut listeners = Vec::new();
+    for node in [&stage.node, &second] {
+        let mut listener = Listener::open(node, &stage.node.key, &query, true).await.unwrap();
+        assert_eq!(listener.message().await["type"], "snapshot");
+        listeners.push(listener);
+    }
+    let new = |talk: u32| json!({ "direction": "inbound", "from": OUTSIDE, "to": "+493012345678", "outcome": "answered", "ring_seconds": 0, "talk_seconds": talk });
+    let call = stage.plays(new(600)).await.id();
+    let talking = state(&stage, call, "talking").await;
+    assert_eq!(talking["simulated"], true);
+    for (action, now) in [("hold", "held"), ("resume", "talking")] {
+        let done = acts(&stage, call, json!({ "action": action })).await;
+        assert_eq!((done.status, &done.json()["call"]["state"]), (200, &json!(now)), "{action}: {}", done.text());
+        // So it is already: nothing happens.
+        let again = acts(&stage, call, json!({ "action": action })).await;
+        assert_eq!((again.status, &again.json()["call"]), (200, &done.json()["call"]), "{action}: {}", again.text());
+    }
+    for (action, member, is_so) in [("mute", "muted", true), ("unmute", "muted", false)] {
+        let done = acts(&stage, call, json!({ "action": action })).await;
+        assert_eq!(done.status, 200, "{action}: {}", done.text());
+        let legs = done.json()["call"]["legs"].clone();
+        let phone = legs.as_array().unwrap().iter().find(|leg| leg["extension_id"] == extension["id"]).cloned();
+        assert_eq!(phone.unwrap()[member], is_so, "{action}: {legs:#}");
+    }
+    let keys = acts(&stage, call, json!({ "action": "dtmf", "digits": "12#" })).await;
+    assert_eq!(keys.status, 200, "{}", keys.text());
+    // What needs a phone that calls somebody is said to be missing, and the call goes on.
+    let consult = acts(&stage, call, json!({ "action": "consult", "to": "77" })).await;
+    assert_eq!((consult.status, &consult.json()["code"]), (409, &json!("cant_be_played")), "{}", consult.text());
+    let refused = acts(&stage, call, json!({ "action": "transfer", "to": "1 2" })).await;
+    assert_eq!(refused.status, 422, "{}", refused.text());
+
+    // To Bob: the first phone leaves, Bob's rings and takes it.
+    let sent = acts(&stage, call, json!({ "action": "transfer", "to": "77" })).await;
+    assert_eq!(sent.status, 200, "{}", sent.text());
+    let since = Instant::now();
+    let with_bob = loop {
+        let now = state(&stage, call, "talking").await;
+        if now["legs"].as_array().unwrap().iter().any(|leg| leg["extension_id"] == bob["id"] && leg["state"] == "up") {
+            break now;
+        }
+        assert!(since.elapsed() < Duration::from_mins(1), "{now:#}");
+        actix_web::rt::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert!(!with_bob["legs"].to_string().contains(extension["id"].as_str().unwrap()), "{with_bob:#}");
+
+    // Bob parks it, and then it is hung up.
+    let parked = acts(&stage, call, json!({ "action": "park" })).await;
+    assert_eq!((parked.status, &parked.json()["slot"]), (200, &json!("1")), "{}", parked.text());
+    let lot = stage.node.api("GET", &format!("/v1/live/parked?tenant_id={}", stage.tenant), Value::Null).await.items();
+    assert_eq!((lot.as_array().unwrap().len(), &lot[0]["slot"]), (1, &json!("1")), "{lot:#}");
+    let over = acts(&stage, call, json!({ "action": "hangup" })).await;
+    assert_eq!((over.status, &over.json()["call"]), (200, &Value::Null), "{}", over.text());
+    let lot = stage.node.api("GET", &format!("/v1/live/parked?tenant_id={}", stage.tenant), Value::Null).await.items();
+    assert_eq!(lot, json!([]));
+    assert_eq!(acts(&stage, call, json!({ "action": "hold" })).await.status, 404, "it is over");
+
+    let kept = kept(&stage, call).await;
+    assert_eq!(
+        (&kept["state"], &kept["simulated"], &kept["legs"], &kept["cause"]),
+        (&json!("answered"), &json!(true), &json!(3), &json!("NORMAL_CLEARING")),
+        "{kept:#}"
+    );
+    assert!(kept["talk_seconds"].as_i64().unwrap() < 300, "not what was planned: {kept:#}");
+    let id = json!(call);
+    let (one, other) = (hears(&mut listeners[0], &id).await, hears(&mut listeners[1], &id).await);
+    let states = |heard: &[(String, Value)]| {
+        let mut states = heard.iter().map(|(_, data)| data["state"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+        states.dedup();
+        states
+    };
+    assert_eq!(states(&one), states(&other), "both nodes say the same");
+    let last = |heard: &[(String, Value)]| heard.last().unwrap().1["cause"].clone();
+    assert_eq!((last(&one), last(&other)), (json!("NORMAL_CLEARING"), json!("NORMAL_CLEARING")));
+    for wanted in ["held", "parked"] {
+        assert!(states(&one).iter().any(|state| state == wanted), "{:?}", states(&one));
+    }
+    // Who did it is in the audit log.
+    let acted = stage.database.count("select count(*) from audit_log where action = 'act'").await;
+    assert!(acted >= 7, "{acted}");
+    second.stop().await;
+    stage.stop().await;
+}
+
+#[actix_web::test]
+async fn a_played_call_that_is_hung_up_while_it_rings_was_never_answered() {
+    let stage = Stage::sandbox().await;
+    let extension = stage.own_extension().await;
+    stage.leads("extension", &extension["id"]).await;
+    let new = json!({ "direction": "inbound", "from": OUTSIDE, "to": "+493012345678", "outcome": "answered", "ring_seconds": 100, "talk_seconds": 100 });
+    let call = stage.plays(new).await.id();
+    state(&stage, call, "ringing").await;
+    let hold = acts(&stage, call, json!({ "action": "hold" })).await;
+    assert_eq!((hold.status, &hold.json()["code"]), (409, &json!("not_answered_yet")), "{}", hold.text());
+    let over = acts(&stage, call, json!({ "action": "hangup" })).await;
+    assert_eq!(over.status, 200, "{}", over.text());
+    let kept = kept(&stage, call).await;
+    assert_eq!((&kept["talk_seconds"], &kept["legs"]), (&json!(0), &json!(2)), "{kept:#}");
+    assert!(["missed", "abandoned"].contains(&kept["state"].as_str().unwrap()), "{kept:#}");
+    assert!(kept["wait_seconds"].as_i64().unwrap() < 90, "{kept:#}");
+    // Another tenant's call is not found.
+    let other = stage.node.tenant("other.test").await;
+    let path = format!("/v1/live/calls/{call}/actions?tenant_id={other}");
+    assert_eq!(stage.node.api("POST", &path, json!({ "action": "hangup" })).await.status, 404);
+    stage.stop().await;
+}

@@ -14,7 +14,7 @@ use crate::switch::sender::{Failed, Report, Sender};
 
 #[derive(Subcommand)]
 pub enum RecordingCommand {
-    /// Send the recordings of a switch, and remove each file once it is stored
+    /// Send the recordings of a switch, and remove each file once it is stored; with --voicemail, also its messages, whose files stay
     ///
     /// Runs on the switch's machine, as a user who may remove the files. A file is sent once the switch has finished it; one that nobody has
     /// written to for a while is sent as it is. It does no harm to send a recording twice, and an interrupted one is sent again.
@@ -25,6 +25,9 @@ pub enum RecordingCommand {
 pub struct SendArgs {
     /// The folder into which the switch records
     dir: PathBuf,
+    /// The folder of mod_voicemail's messages, such as /var/lib/freeswitch/storage/voicemail/default
+    #[arg(long, value_name = "DIR")]
+    voicemail: Option<PathBuf>,
     /// The switch's site.xml, which has Dialplane's URL, the switch's credentials, and the authority of an https URL
     #[arg(long, value_name = "FILE")]
     site: Option<PathBuf>,
@@ -78,12 +81,17 @@ pub fn run(json: bool, command: &RecordingCommand) -> anyhow::Result<()> {
     loop {
         let bar = progress::bytes("of recordings");
         let passed = sender.pass(&args.dir, &|bytes| bar.inc(bytes as u64));
+        let mut report = passed.with_context(|| args.dir.display().to_string())?;
+        // A switch makes the folder with its first message.
+        if let Some(folder) = args.voicemail.as_deref().filter(|folder| folder.is_dir()) {
+            let passed = sender.pass_messages(folder, &|bytes| bar.inc(bytes as u64));
+            report.add(passed.with_context(|| folder.display().to_string())?);
+        }
         bar.finish_and_clear();
-        let report = passed.with_context(|| args.dir.display().to_string())?;
         let Some(seconds) = args.watch else {
             tell(json, &report)?;
             let failed = report.failed.len();
-            anyhow::ensure!(failed == 0, "{failed} recordings stay where they are");
+            anyhow::ensure!(failed == 0, "{failed} files stay where they are");
             return Ok(());
         };
         // What stays as it was is said once.
@@ -104,7 +112,7 @@ fn tell(json: bool, report: &Report) -> anyhow::Result<()> {
     }
     let Report { sent, known, under_way, waiting, failed } = report;
     println!(
-        "{sent} sent, {known} known before, {under_way} under way, {waiting} waiting for the records of their calls, {} failed",
+        "{sent} sent, {known} known before, {under_way} under way, {waiting} waiting for what the switch says of them, {} failed",
         failed.len()
     );
     Ok(())

@@ -116,8 +116,12 @@ async fn import(local: &Local, dir: &Path, switch: Option<&SwitchName>) -> anyho
     let switch = match switch {
         Some(name) => switches::store::by_name(pool, name).await?.map(|switch| switch.id),
         None => {
-            match &switches::store::list(pool, &switches::store::Filter::default(), crate::model::paging::Window::FIRST)
-                .await?[..]
+            match &switches::store::list(
+                pool,
+                &switches::store::Filter::default(),
+                &crate::model::paging::Window::FIRST.into(),
+            )
+            .await?[..]
             {
                 [only] => Some(only.id),
                 [] => None,

@@ -43,6 +43,7 @@ const TAGS: &[(&str, &str)] = &[
         "sandbox",
         "Test mode: calls that are played, and mails that were not sent, of tenants that were created with `sandbox: true`.",
     ),
+    ("voicemail", "Messages that callers left for extensions: heard, marked, forwarded and deleted; and greetings."),
     ("webhooks", "Endpoints that are told of events, signed as Standard Webhooks wants it."),
 ];
 
@@ -77,11 +78,17 @@ const QUIET: &[&str] = &[
     "make_call",
     "play_call",
     "supervise_call",
+    "cancel_call_back",
     "set_agent_status",
     "set_agent_wrap_up",
     "share_recording",
     "update_recording",
     "delete_recording",
+    "mark_voicemail",
+    "delete_voicemail",
+    "forward_voicemail",
+    "choose_greeting",
+    "remove_greeting",
 ];
 
 /// Operations that change something without the headers of changes: they are asked of one's own account, or keep nothing.
@@ -100,6 +107,8 @@ const NO_CHANGES: &[&str] = &[
 
 /// Changes of things that have no version of their own, so that `If-Match` has nothing to compare.
 const NO_VERSION: &[&str] = &[
+    "choose_greeting",
+    "remove_greeting",
     "replace_rates",
     "update_agents",
     "update_extensions",
@@ -158,6 +167,11 @@ pub fn complete(described: &mut Value) {
             explain(name, schema);
         }
         super::plain::make_plain(schemas);
+        schemas.values_mut().for_each(super::plain::name_formats);
+    }
+    if let Some(paths) = described["paths"].as_object_mut() {
+        let operations = paths.values_mut().filter_map(Value::as_object_mut).flat_map(|methods| methods.values_mut());
+        operations.filter_map(|operation| operation.get_mut("parameters")).for_each(super::plain::name_formats);
     }
     name_versions(described);
     drop_unused(described);
@@ -275,8 +289,10 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value, example: 
     if let Some(schema) = operation.pointer_mut("/requestBody/content/text~1csv/schema") {
         *schema = json!({ "type": "string", "format": "binary" });
     }
-    if has_body && !example.request.is_null() {
-        put_example(&mut operation["requestBody"]["content"], &example.request);
+    if has_body {
+        for request in &example.requests {
+            put_request(&mut operation["requestBody"]["content"], request);
+        }
     }
     let Some(responses) = operation["responses"].as_object_mut() else { return };
     for (status, response) in responses.iter_mut() {
@@ -314,6 +330,16 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value, example: 
     for status in usual {
         if let Some(reference) = refusal(status) {
             responses.entry(status.to_string()).or_insert(reference);
+        }
+    }
+}
+
+/// Of a body that may be JSON or a file, each type has its own.
+fn put_request(content: &mut Value, example: &Value) {
+    for (media, of) in content.as_object_mut().into_iter().flatten() {
+        let fits = !example.is_null() && (media.ends_with("json") != example.is_string());
+        if fits && of.get("example").is_none() {
+            of["example"] = example.clone();
         }
     }
 }

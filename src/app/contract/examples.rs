@@ -22,7 +22,8 @@ struct Step {
 /// What an operation is asked and answers.
 #[derive(Default)]
 pub struct Example {
-    pub request: Value,
+    /// One for each type that the body may have.
+    pub requests: Vec<Value>,
     pub status: u16,
     pub response: Value,
 }
@@ -33,11 +34,13 @@ static STEPS: LazyLock<Vec<Step>> =
 /// The examples of these operations, by method and path.
 pub fn by_operation<'a>(operations: impl Iterator<Item = (&'a str, &'a str)>) -> HashMap<(String, String), Example> {
     let of = |(path, method): (&str, &str)| {
-        let step = STEPS.iter().find(|step| {
+        let steps = STEPS.iter().filter(|step| {
             let (asked, place) = step.ask.split_once(' ').unwrap_or_default();
             asked.eq_ignore_ascii_case(method) && fits(path, place.split('?').next().unwrap_or_default())
-        })?;
-        let example = Example { request: named(&step.request), status: step.status, response: named(&step.response) };
+        });
+        let step = steps.clone().next()?;
+        let requests = steps.map(|step| named(&step.request)).collect();
+        let example = Example { requests, status: step.status, response: named(&step.response) };
         Some(((path.to_owned(), method.to_owned()), example))
     };
     operations.filter_map(of).collect()

@@ -24,7 +24,8 @@ const THINGS: [&str; 15] = [
 ];
 
 /// What makes a thing or makes it equal.
-const NEW: [&str; 14] = [
+const NEW: [&str; 15] = [
+    "BulkNumber",
     "NewAgent",
     "NewCarrier",
     "NewCluster",
@@ -69,11 +70,13 @@ pub fn add(schemas: &mut Map<String, Value>) {
                 parts.push(part);
                 continue;
             }
+            let (Some(schema), Value::Object(part)) = (schema.as_object_mut(), part) else { continue };
             for list in ["properties", "required"] {
-                match (&mut schema[list], &part[list]) {
+                let Some(more) = part.get(list) else { continue };
+                match (schema.entry(list).or_insert(Value::Null), more) {
                     (Value::Object(known), Value::Object(more)) => known.extend(more.clone()),
                     (Value::Array(known), Value::Array(more)) => known.extend(more.iter().cloned()),
-                    (known @ Value::Null, more) if !more.is_null() => *known = more.clone(),
+                    (known @ Value::Null, more) => *known = more.clone(),
                     _ => {}
                 }
             }

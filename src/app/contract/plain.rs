@@ -120,3 +120,23 @@ impl Members {
         schema
     }
 }
+
+/// Every number says how large it may be: generators choose their types by that. Those that the types leave open, counts of things, fit an `int64`.
+pub fn name_formats(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(name_formats),
+        Value::Object(members) => {
+            let is = |name: &str| match members.get("type") {
+                Some(Value::String(kind)) => kind == name,
+                Some(Value::Array(kinds)) => kinds.iter().any(|kind| kind == name),
+                _ => false,
+            };
+            let format = if is("integer") { Some("int64") } else { is("number").then_some("double") };
+            if let Some(format) = format {
+                members.entry("format").or_insert(format.into());
+            }
+            members.values_mut().for_each(name_formats);
+        }
+        _ => {}
+    }
+}

@@ -200,6 +200,12 @@ pub async fn delete_expired(db: &PgPool, what: Passing, before: DateTime<Utc>) -
             before,
             BATCH
         ),
+        Passing::CallBacks => sqlx::query!(
+            "delete from call_backs where (tenant_id, id) in (
+                select tenant_id, id from call_backs where ended_at < $1 limit $2 for update skip locked)",
+            before,
+            BATCH
+        ),
         Passing::PlayedCalls => sqlx::query!(
             "delete from sandbox_calls where (tenant_id, id) in (
                 select tenant_id, id from sandbox_calls where ends_at < $1 limit $2 for update skip locked)",
@@ -235,6 +241,7 @@ pub enum Passing {
     WebhookEvents,
     /// The calls themselves stay.
     CallJobs,
+    CallBacks,
     /// Of sandboxes, likewise.
     PlayedCalls,
     UnreadRecords,

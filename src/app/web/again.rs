@@ -78,6 +78,7 @@ pub fn page_of(path: &str) -> (&str, bool) {
         ["app", "agents", _, "suspend" | "activate" | "invite"] | ["app", "agents", _, "groups", _, "leave"] => {
             (up_to(3), false)
         }
+        ["app", "voicemail", _, "mark" | "forward" | "greeting"] => ("/app/voicemail", false),
         ["app", "recordings", _, "hold" | "release" | "link"] => ("/app/recordings", false),
         ["app", "webhooks", _, "test"] => (up_to(3), false),
         ["app", "webhooks", _, "deliveries", _, "replay"] => (up_to(5), false),

@@ -7,6 +7,7 @@ use actix_web::{
     web::{Bytes, Path},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 struct Asset {
@@ -21,6 +22,7 @@ static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
     const CSS: &str = "text/css; charset=utf-8";
     const JS: &str = "text/javascript; charset=utf-8";
     const SVG: &str = "image/svg+xml";
+    const PNG: &str = "image/png";
     let mut assets = Vec::new();
     let mut asset = |name, content_type, bytes: &'static [u8]| {
         let bytes = importing(bytes, &assets);
@@ -53,17 +55,24 @@ static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
     asset("phone-base.js", JS, include_bytes!("assets/phone-base.js"));
     asset("phone-sound.js", JS, include_bytes!("assets/phone-sound.js"));
     asset("phone-quality.js", JS, include_bytes!("assets/phone-quality.js"));
+    asset("phone-return.js", JS, include_bytes!("assets/phone-return.js"));
     asset("phone-tabs.js", JS, include_bytes!("assets/phone-tabs.js"));
     asset("phone-line.js", JS, include_bytes!("assets/phone-line.js"));
     asset("phone-calls.js", JS, include_bytes!("assets/phone-calls.js"));
     asset("phone-show.js", JS, include_bytes!("assets/phone-show.js"));
     asset("phone-dial.js", JS, include_bytes!("assets/phone-dial.js"));
+    asset("phone-window.js", JS, include_bytes!("assets/phone-window.js"));
+    asset("phone-queues.js", JS, include_bytes!("assets/phone-queues.js"));
     asset("phone-status.js", JS, include_bytes!("assets/phone-status.js"));
     asset("phone-desk.js", JS, include_bytes!("assets/phone-desk.js"));
     asset("phone.js", JS, include_bytes!("assets/phone.js"));
     // Lucide 1.62.0, ISC, some icons MIT: assets/lucide-LICENSE.txt.
     asset("icons.svg", SVG, include_bytes!("assets/icons.svg"));
     asset("icon.svg", SVG, include_bytes!("assets/icon.svg"));
+    // The same as it is, and with a margin that may be cut off.
+    asset("icon-192.png", PNG, include_bytes!("assets/icon-192.png"));
+    asset("icon-512.png", PNG, include_bytes!("assets/icon-512.png"));
+    asset("icon-maskable-512.png", PNG, include_bytes!("assets/icon-maskable-512.png"));
     assets
 });
 
@@ -103,6 +112,24 @@ pub async fn serve_asset(name: Path<String>) -> HttpResponse {
             }),
         None => HttpResponse::NotFound().finish(),
     }
+}
+
+/// What a browser needs to install the product as an application, which opens with the phone.
+#[get("/manifest.webmanifest")]
+pub async fn serve_manifest() -> HttpResponse {
+    let icon = |name: &str, size: &str, purpose: &str| json!({ "src": path(name), "type": if size == "any" { "image/svg+xml" } else { "image/png" }, "sizes": size, "purpose": purpose });
+    let manifest = json!({
+        "id": "/", "name": "Dialplane", "short_name": "Dialplane", "start_url": "/app/phone", "scope": "/", "display": "standalone",
+        "background_color": "#ffffff", "theme_color": "#1f5fbf",
+        "icons": [
+            icon("icon.svg", "any", "any"), icon("icon-192.png", "192x192", "any"), icon("icon-512.png", "512x512", "any"),
+            icon("icon-maskable-512.png", "512x512", "maskable"),
+        ],
+    });
+    HttpResponse::Ok()
+        .content_type("application/manifest+json")
+        .insert_header(("Cache-Control", "public, max-age=3600"))
+        .body(manifest.to_string())
 }
 
 #[cfg(test)]

@@ -43,17 +43,20 @@ const ACTIONS: [&str; 15] = [
     "outbound",
     "purge",
 ];
-const KINDS: [&str; 18] = [
+const KINDS: [&str; 21] = [
     "agents",
     "users",
     "extensions",
     "groups",
     "destinations",
+    "call-backs",
     "numbers",
     "dialplan-entries",
     "pools",
     "reserved-numbers",
     "recordings",
+    "voicemail",
+    "voicemail-greetings",
     "keys",
     "webhooks",
     "tenants",

@@ -36,7 +36,7 @@ pub fn pages(config: &mut ServiceConfig) {
 }
 
 /// The words that the script writes, without what stands before the dot.
-const WORDS: [&str; 44] = [
+const WORDS: [&str; 46] = [
     "live.ringing",
     "live.waiting",
     "live.talking",
@@ -69,6 +69,8 @@ const WORDS: [&str; 44] = [
     "live.waiting_now",
     "live.longest",
     "live.no_agents",
+    "live.of_today",
+    "live.no_call_today",
     "live.rings_at",
     "live.reachable",
     "live.unreachable",

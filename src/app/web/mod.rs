@@ -44,6 +44,7 @@ mod switches;
 mod tester;
 mod today;
 mod uploads;
+mod voicemail;
 
 use std::{borrow::Cow, future::Future, pin::Pin};
 
@@ -78,7 +79,7 @@ use crate::{
 
 /// No inline script or style, nothing from elsewhere, no frame around it.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self'; connect-src 'self'; \
-    form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+    manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 const LANGUAGE_COOKIE: &str = "dialplane_language";
 const THEME_COOKIE: &str = "dialplane_theme";
 const FLASH_COOKIE: &str = "dialplane_flash";
@@ -90,6 +91,7 @@ pub fn pages(config: &mut web::ServiceConfig) {
     config
         .app_data(web::FormConfig::default().limit(MAX_FORM))
         .service(assets::serve_asset)
+        .service(assets::serve_manifest)
         .service(choose_language)
         .service(choose_theme)
         .service(start)
@@ -101,6 +103,7 @@ pub fn pages(config: &mut web::ServiceConfig) {
         .configure(audit::pages)
         .configure(platform::pages)
         .configure(recordings::pages)
+        .configure(voicemail::pages)
         .configure(records::pages)
         .configure(problems::pages)
         .configure(retention::pages)

@@ -20,6 +20,7 @@ const TENANT: &[(&str, &[Entry])] = &[
             ("live", "nav.live", "/app/live", "activity", Resource::Live),
             ("calls", "nav.calls", "/app/calls", "history", Resource::Calls),
             ("recordings", "nav.recordings", "/app/recordings", "mic", Resource::Recordings),
+            ("voicemail", "nav.voicemail", "/app/voicemail", "voicemail", Resource::Voicemail),
             ("reports", "nav.reports", "/app/reports", "chart-column", Resource::Reports),
         ],
     ),
@@ -99,14 +100,17 @@ impl Shell {
             let contacts = NavItem::new("contacts", "nav.contacts", "/app/contacts", "users-round");
             let live = NavItem::new("live", "nav.live", "/app/live", "activity");
             let calls = NavItem::new("calls", "nav.calls", "/app/calls", "history");
-            let items = phone.into_iter().chain([account, live, calls, numbers, contacts]).collect();
+            let voicemail = NavItem::new("voicemail", "nav.voicemail", "/app/voicemail", "voicemail");
+            let items = phone.into_iter().chain([account, live, calls, voicemail, numbers, contacts]).collect();
             return vec![Section { label: "", items }];
         }
         let is_platform = me.role == Role::PlatformAdmin && self.acting.is_none();
         let sections = if is_platform { PLATFORM } else { TENANT };
         let mut phone = phone;
         let sections = sections.iter().map(|(label, entries)| {
-            let seen = entries.iter().filter(|(.., rights)| rules::level(me.role, *rights) >= Level::Read);
+            // Managers have messages of their own only.
+            let needs = |rights| if rights == Resource::Voicemail { Level::Own } else { Level::Read };
+            let seen = entries.iter().filter(|(.., rights)| rules::level(me.role, *rights) >= needs(*rights));
             // In a tenant, the platform's own keys and webhooks are not to be found.
             let seen = seen.filter(|(name, ..)| !matches!(*name, "keys" | "webhooks") || self.acting.is_none());
             let items = seen.map(|(name, label, href, icon, _)| NavItem::new(name, label, href, icon));

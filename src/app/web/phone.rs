@@ -185,8 +185,11 @@ mod tests {
             include_str!("assets/phone-show.js"),
             include_str!("assets/phone-dial.js"),
             include_str!("assets/phone-calls.js"),
+            include_str!("assets/phone-return.js"),
             include_str!("assets/phone-desk.js"),
             include_str!("assets/phone-status.js"),
+            include_str!("assets/phone-queues.js"),
+            include_str!("assets/phone-window.js"),
             include_str!("../../../templates/web/phone.html"),
             include_str!("phone.rs"),
         ];

@@ -58,9 +58,13 @@ struct TenantsPage<'a> {
 async fn tenant_list(visitor: Visitor, query: Query<PageQuery>) -> Page {
     let actor = visitor.needs(Resource::Platform, Level::Read)?;
     let window = PageQuery { limit: Some(50), cursor: query.cursor.clone() }.window()?;
-    let rows =
-        tenants::store::list(&mut *visitor.api.read(&actor).await?, None, &tenants::store::Filter::default(), window)
-            .await?;
+    let rows = tenants::store::list(
+        &mut *visitor.api.read(&actor).await?,
+        None,
+        &tenants::store::Filter::default(),
+        &window.into(),
+    )
+    .await?;
     let page = window.page(rows, |tenant| tenant.id);
     let next = page.next_cursor.map(|cursor| format!("/platform/tenants?cursor={cursor}"));
     let ids = page.items.iter().map(|tenant| tenant.id).collect::<Vec<_>>();
@@ -253,7 +257,7 @@ async fn cluster_page(visitor: &Visitor, actor: &Actor, form: &Form) -> Page {
     let mut rows = Vec::new();
     let drained = switches::store::draining(&mut *db).await?;
     let live = visitor.request.app_data::<Data<Live>>().cloned();
-    for cluster in clusters::store::list(&mut *db, None, Window::FIRST).await? {
+    for cluster in clusters::store::list(&mut *db, None, &Window::FIRST.into()).await? {
         let switches = switches::store::of_cluster(&mut *db, cluster.id).await?.into_iter();
         rows.push(ClusterRow {
             id: cluster.id,

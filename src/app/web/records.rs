@@ -42,7 +42,7 @@ async fn list(visitor: Visitor) -> Page {
     let mut db = visitor.api.read(&actor).await?;
     let records = store::unreadable(&mut *db, DateTime::UNIX_EPOCH, "", MOST).await?;
     let count = store::count_unreadable(&mut *db).await?;
-    let known = switches::store::list(&mut *db, &switches::store::Filter::default(), Window::ALL).await?;
+    let known = switches::store::list(&mut *db, &switches::store::Filter::default(), &Window::ALL.into()).await?;
     let name = |id| known.iter().find(|switch| switch.id == id).map_or("–", |switch| switch.name.as_str()).to_owned();
     let rows = records.into_iter().map(|record| Row { switch: name(record.switch_id), record }).collect();
     let can_write = actor.level == Level::Write;

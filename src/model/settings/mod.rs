@@ -159,6 +159,17 @@ pub struct Calling {
     // Absent where it is not set: programs that don't know it read the settings, too.
     #[serde(skip_serializing_if = "Supervision::is_usual")]
     pub supervision: Supervision,
+    /// For how many seconds a caller hears music whose agent's phone in the browser has lost its connection, before they are sent on: to the
+    /// queue that they came from, or where the extension's calls go that nobody takes. 10 to 600, or 0: nobody is sent on.
+    #[serde(skip_serializing_if = "is_usual_return")]
+    pub return_seconds: u16,
+}
+
+const RETURNS: u16 = 60;
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_usual_return(seconds: &u16) -> bool {
+    *seconds == RETURNS
 }
 
 /// Whether managers may take part in calls of others.
@@ -187,6 +198,7 @@ impl Default for Calling {
             codecs: None,
             pool_size: 1000,
             supervision: Supervision::Allowed,
+            return_seconds: RETURNS,
         }
     }
 }
@@ -280,6 +292,9 @@ impl Settings {
         }
         if !(1..=20).contains(&calling.max_registrations) {
             return Err(wrong("calling.max_registrations", Code::range(1, 20)));
+        }
+        if calling.return_seconds != 0 && !(10..=600).contains(&calling.return_seconds) {
+            return Err(wrong("calling.return_seconds", Code::WrongReturnSeconds));
         }
         if !(10..=10_000).contains(&calling.pool_size) {
             return Err(wrong("calling.pool_size", Code::range(10, 10_000)));

@@ -5,7 +5,12 @@ use super::{
     bulk::{Read, check_count},
 };
 use crate::{
-    model::error::{Error, Result},
+    http::labels::With,
+    model::{
+        error::{Error, Result},
+        label_column::LabelColumn,
+        labels::LabelsPatch,
+    },
     tenancy::auth::rules::Role,
     text::{Code, DisplayName, Email, ExtensionNumber, table_file},
 };
@@ -72,6 +77,7 @@ const HEADS: &[(&str, Column)] = &[
 /// Which column of a file contains what.
 struct Head {
     at: [Option<usize>; COLUMNS],
+    labels: Vec<(usize, LabelColumn)>,
     unused: Vec<String>,
 }
 
@@ -94,9 +100,12 @@ impl Head {
         if at[Column::Email as usize].is_none() {
             return Err(Error::invalid("file", Code::NoColumn.with("column", "email")));
         }
-        let is_unused = |(place, name): &(usize, &str)| !name.is_empty() && !at.contains(&Some(*place));
-        let unused = names.iter().enumerate().filter(is_unused).map(|(_, name)| name.to_owned()).collect();
-        Ok(Self { at, unused })
+        let labels =
+            names.iter().enumerate().filter_map(|(at, name)| Some((at, LabelColumn::of(name)?))).collect::<Vec<_>>();
+        let is_used = |place: usize| at.contains(&Some(place)) || labels.iter().any(|(at, _)| *at == place);
+        let unused = names.iter().enumerate().filter(|(place, name)| !name.is_empty() && !is_used(*place));
+        let unused = unused.map(|(_, name)| name.to_owned()).collect();
+        Ok(Self { at, labels, unused })
     }
 
     fn value<'a>(&self, row: &'a csv::StringRecord, column: Column) -> &'a str {
@@ -167,7 +176,11 @@ fn agent(head: &Head, row: &csv::StringRecord) -> Read {
         "" => None,
         text => Some(text.parse().map_err(|_| Error::invalid("extensions", Code::range(1, 5)))?),
     };
-    Ok(NewAgent {
+    let mut labels = LabelsPatch::default();
+    for (at, label) in &head.labels {
+        label.read(row.get(*at).unwrap_or_default(), &mut labels)?;
+    }
+    let of = NewAgent {
         first_name: name("first_name", first)?,
         last_name: name("last_name", last)?,
         email: Email::parse(value(Column::Email)).map_err(|e| Error::invalid("email", e))?,
@@ -175,8 +188,8 @@ fn agent(head: &Head, row: &csv::StringRecord) -> Read {
         language: None,
         extensions_count: count,
         numbers: (!numbers.is_empty()).then_some(numbers),
-    }
-    .into())
+    };
+    Ok(With { of, labels })
 }
 
 /// Splits `Ada Lovelace` and `Lovelace, Ada` into first and last name. A single word is a first name; the line then lacks the
@@ -206,6 +219,10 @@ mod tests {
         );
         let grace = lines[2].1.as_ref().unwrap();
         assert_eq!((grace.role, grace.numbers.as_ref().unwrap().len()), (Role::Manager, 2));
+        let noted = read(b"name,email,external_id,metadata.team\nAda L,ada@acme.test,p-1,north\n", 1).unwrap();
+        let labels = &noted.lines[0].1.as_ref().unwrap().labels;
+        assert_eq!(labels.external_id.as_ref().unwrap().as_ref().unwrap().as_str(), "p-1");
+        assert_eq!((labels.metadata.as_ref().unwrap().as_ref().unwrap().len(), noted.unused.len()), (1, 0));
         assert!(read(b"phone,mail\nx,y\n", 3).unwrap_err().to_string().contains("no column first_name"));
         assert!(read(b"first,last,first_name,email\nx,y,z,e\n", 3).unwrap_err().to_string().contains("last_name"));
         assert!(read(b"", 3).is_err());

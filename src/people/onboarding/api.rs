@@ -252,7 +252,7 @@ pub async fn show_setup(api: Data<Api>, actor: Actor, path: Path<Uuid>) -> Resul
     let tenant = actor.in_tenant(path.into_inner())?;
     let mut db = api.read(&actor).await?;
     tenants::store::settings(&mut *db, tenant).await?.ok_or_else(|| Problem::not_found("tenant"))?;
-    let pools = pools::store::list(&mut *db, tenant, Window::FIRST).await?;
+    let pools = pools::store::list(&mut *db, tenant, &Window::FIRST.into()).await?;
     Ok(Json(Setup {
         pools: labels::of_all(&mut db, pools).await?,
         number_requests: store::number_requests(&mut *db, tenant).await?,

@@ -51,7 +51,13 @@ fn one_step_leaves_no_variables_for_the_next() {
         lines.iter().position(|line| line.starts_with(text)).unwrap_or_else(|| panic!("{text}: {lines:?}"))
     };
     // If the agent hangs up first, the call ends and does not go on to the overflow.
-    let queue = lines(&Route::Queue { id: Uuid::from_u128(1), record: false, ahead: 0, then: Some("500".into()) });
+    let queue = lines(&Route::Queue {
+        id: Uuid::from_u128(1),
+        record: false,
+        ahead: 0,
+        call_back: None,
+        then: Some("500".into()),
+    });
     assert!(at(&queue, "set hangup_after_bridge=true") < at(&queue, "callcenter"));
     // A caller who was led to a menu dials there on nobody else's behalf.
     let menu = lines(&Route::Ivr { id: Uuid::from_u128(2), then: None });

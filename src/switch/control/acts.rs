@@ -18,10 +18,13 @@ use crate::{
         error::{Error, Result},
         settings::routing::FeatureCodes,
     },
-    switch::live::{
-        Live,
-        leg::{Leg, Phase},
-        said::{Happened, Tap, What},
+    switch::{
+        live::{
+            Live,
+            leg::{Leg, Phase},
+            said::{Happened, Tap, What},
+        },
+        sandbox::acts as played,
     },
     tenancy::Api,
     text::{Code, DialNumber, Keys, SipUsername},
@@ -83,6 +86,9 @@ fn gone<T>(what: &What, leg: Uuid) -> Option<Result<T>> {
 impl Acting<'_> {
     /// Gives a command.
     pub async fn tell(&self, order: Order) -> Result<()> {
+        if self.found.watched.is_played() {
+            return played::take(self.api, self.live, self.found, &order).await;
+        }
         self.control.tell(self.api, &self.found.watched, &order).await
     }
 
@@ -131,6 +137,14 @@ impl Acting<'_> {
         }
         let mut hear = self.hear();
         for leg in &left {
+            if self.found.watched.is_played() {
+                match self.tell(Order::HangUp(*leg)).await {
+                    Ok(()) => {}
+                    Err(Error::Refused(why)) if why.code == Code::CallGone => {}
+                    Err(error) => return Err(error),
+                }
+                continue;
+            }
             match self.control.try_tell(self.api, &self.found.watched, &Order::HangUp(*leg)).await {
                 // One ends when the other does.
                 Ok(()) | Err(Untaken::Refused(_)) => {}

@@ -17,7 +17,9 @@ use super::{
     command::{Mode, Place, Recorded, Then},
     found::{self, Found},
     job::{CallJob, JobKind, JobState},
-    jobs, store, turn,
+    jobs,
+    returns::Returning,
+    store, turn,
 };
 use crate::{
     http::{
@@ -90,6 +92,9 @@ pub enum CallActionKind {
     PauseRecording,
     ResumeRecording,
     StopRecording,
+    /// Brings a call back to the page that had it, in a browser that was loaded anew or had lost its connection: the page is called, answers
+    /// by itself, and takes the place of the leg that it has lost. For one's own calls only.
+    Return,
 }
 
 /// Something that is done to a call.
@@ -108,6 +113,12 @@ pub struct CallAction {
     pub queue_id: Option<Uuid>,
     /// The extension whose phone picks up.
     pub extension_id: Option<Uuid>,
+    /// The Call-ID of the dialog that the page has lost.
+    pub sip_call_id: Option<String>,
+    /// The name in the contact of the page's registration.
+    pub contact: Option<String>,
+    /// What the page made up for this: it is in the header `X-Dialplane-Call` of the INVITE that the page gets.
+    pub mark: Option<Uuid>,
 }
 
 /// A supervisor's part in a call.
@@ -313,7 +324,7 @@ async fn read(api: &Api, actor: &Actor, found: &Found, asked: &CallAction) -> Re
         Kind::Complete => Act::Complete,
         Kind::Cancel => Act::Cancel,
         Kind::Conference => Act::Join,
-        Kind::Park | Kind::PickUp => Act::Park,
+        Kind::Park | Kind::PickUp | Kind::Return => Act::Park,
         Kind::Dtmf => Act::Press(asked.digits.clone().ok_or_else(|| missing("digits"))?),
         Kind::Queue => {
             let queue = asked.queue_id.ok_or_else(|| missing("queue_id"))?;
@@ -369,6 +380,23 @@ pub async fn act_on_call(
         let found = find()?;
         if asked.action == CallActionKind::PickUp {
             return Ok(Json(pick_up(&api, &live, &control, &actor, &found, &asked).await?));
+        }
+        if asked.action == CallActionKind::Return {
+            let missing = |field| Error::invalid(field, Code::Missing);
+            let person = actor.person.ok_or_else(|| Error::from(Code::CallGone))?;
+            let returning = Returning {
+                api: &api,
+                live: &live,
+                control: &control,
+                found: &found,
+                person,
+                sip_call_id: asked.sip_call_id.as_deref().ok_or_else(|| missing("sip_call_id"))?,
+                page: asked.contact.as_deref().ok_or_else(|| missing("contact"))?,
+                mark: asked.mark.ok_or_else(|| missing("mark"))?,
+            };
+            returning.bring().await?;
+            let call = shown(&found, &live, &actor);
+            return Ok(Json(CallActionDone { call, slot: None, job: None }));
         }
         let act = read(&api, &actor, &found, &asked).await?;
         let settings = settings(api.pool(), tenant).await?;

@@ -9,8 +9,8 @@ use uuid::Uuid;
 
 use crate::{
     model::{channel, device::Only},
-    routing::{self, CONSENT, MESSAGE, transfers::BACK},
-    text::{DialNumber, Domain, E164, ExtensionNumber, Keys, SipUsername},
+    routing::{self, AFTER, CONSENT, MESSAGE, address, transfers::BACK},
+    text::{DeviceId, DialNumber, Domain, E164, ExtensionNumber, Keys, SipUsername},
 };
 
 /// Where a leg is sent in its tenant's dialplan.
@@ -21,6 +21,10 @@ pub enum Place {
     Mailbox(SipUsername),
     /// The phone of whoever put the call aside.
     Back(SipUsername),
+    /// Where the calls of an extension go that nobody takes.
+    After(SipUsername),
+    /// A destination, by its id.
+    Destination(Uuid),
 }
 
 impl fmt::Display for Place {
@@ -29,6 +33,8 @@ impl fmt::Display for Place {
             Self::Number(number) => number.fmt(f),
             Self::Mailbox(user) => write!(f, "{user}{MESSAGE}"),
             Self::Back(user) => write!(f, "{user}{BACK}"),
+            Self::After(user) => write!(f, "{user}{AFTER}"),
+            Self::Destination(id) => write!(f, "{}", id.simple()),
         }
     }
 }
@@ -120,6 +126,22 @@ pub struct Placing {
     pub then: Then,
 }
 
+/// Calls one device of a phone, which answers by itself because it asked for that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BringBack {
+    /// The UUID of the new leg.
+    pub leg: Uuid,
+    pub user: SipUsername,
+    pub number: ExtensionNumber,
+    pub domain: Domain,
+    pub device: DeviceId,
+    /// By what the page knows that this is the call it asked for: nobody else knows it.
+    pub mark: Uuid,
+}
+
+/// For how long a page has to answer, in seconds. It does so by itself.
+const ANSWERS: u16 = 8;
+
 /// A command that acts on a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Order {
@@ -148,6 +170,15 @@ pub enum Order {
         back: SipUsername,
         domain: Domain,
     },
+    /// The leg's phone is away. Its leg waits for it, and its partner hears music for this many seconds, and is sent on then.
+    Keep {
+        leg: Uuid,
+        seconds: u16,
+        then: Place,
+        domain: Domain,
+    },
+    /// Calls a page that has lost a call and asks for it. It waits there for the call.
+    BringBack(BringBack),
     /// It ends again when its partner does.
     EndsWithPartner(Uuid),
     Wait(Uuid),
@@ -164,11 +195,30 @@ pub enum Order {
     Announce(Uuid),
     /// Both sides hear that they are recorded.
     Consent(Uuid),
+    /// A leg without a phone waits in a queue (ID and domain), for somebody with this number who has waited so many seconds there.
+    HoldPlace {
+        leg: Uuid,
+        queue: Uuid,
+        domain: Domain,
+        number: DialNumber,
+        waited: u32,
+    },
+    /// A phone that has answered calls a number, as if its keys had been pressed.
+    CallBack {
+        leg: Uuid,
+        user: SipUsername,
+        domain: Domain,
+        to: DialNumber,
+        shows: Option<E164>,
+    },
     Place(Placing),
 }
 
 /// For how long a number outside rings.
 const RINGS: u16 = 60;
+
+/// What an agent's phone shows besides the number of whoever is called back.
+const CALL_BACK_NAME: &str = "Callback";
 
 /// For how long somebody who was put aside hears music, and then as long a tone now and then.
 const ASIDE: u16 = 600;
@@ -214,6 +264,23 @@ impl fmt::Display for Order {
                  ^playback:tone_stream://%(100,9900,440);loops=60^transfer:{} XML {domain}/inline'",
                 Place::Back(back.clone()),
             ),
+            // A file follows the next in `file_string` (mod_dptools.c), here if the first can't be played, and both share the time. The leg itself
+            // waits a little longer than its partner, who may come back to it until then.
+            Self::Keep { leg, seconds, then, domain } => write!(
+                f,
+                "uuid_dual_transfer {leg} 'm:^:set:park_timeout={}:NORMAL_CLEARING^park:/inline' \
+                 'm:^:set:playback_timeout_sec={seconds}^playback:file_string://local_stream://default!tone_stream://%(100,9900,440);loops=60\
+                 ^unset:playback_timeout_sec^unset:{}^set:originate_disposition=NO_ANSWER^transfer:{then} XML {domain}/inline'",
+                seconds + ANSWERS,
+                channel::TAKEN_BY,
+            ),
+            Self::BringBack(BringBack { leg, user, number, domain, device, mark }) => write!(
+                f,
+                "originate {{origination_uuid={leg},originate_timeout={ANSWERS},ignore_early_media=true,user_name={user},domain_name={domain},\
+                 user_context={domain},origination_caller_id_number={number},origination_caller_id_name={number},sip_auto_answer=true,\
+                 sip_h_X-Dialplane-Call={mark}}}user/{user}{}@{domain} park: inline",
+                Only::Again(*device),
+            ),
             Self::EndsWithPartner(leg) => write!(f, "uuid_setvar_multi {leg} park_after_bridge=;playback_timeout_sec="),
             Self::Wait(leg) => write!(f, "uuid_transfer {leg} park: inline"),
             Self::Connect(one, other) => write!(f, "uuid_bridge {one} {other}"),
@@ -234,6 +301,34 @@ impl fmt::Display for Order {
             }
             Self::Announce(leg) => write!(f, "uuid_broadcast {leg} tone_stream://%(200,100,800);loops=2 both"),
             Self::Consent(leg) => write!(f, "uuid_broadcast {leg} {CONSENT} both"),
+            // The name says to the agent why their phone rings. Its music is silence, and it ends when the agent leaves it.
+            Self::HoldPlace { leg, queue, domain, number, waited } => write!(
+                f,
+                "originate {{origination_uuid={leg},process_cdr=false,origination_caller_id_number={number},\
+                 origination_caller_id_name={CALL_BACK_NAME},effective_caller_id_number={number},\
+                 effective_caller_id_name={CALL_BACK_NAME},cc_base_score={waited},cc_moh_override=silence_stream://-1,\
+                 hangup_after_bridge=true}}null/call-back 'callcenter:{}' inline",
+                address(*queue, domain),
+            ),
+            Self::CallBack { leg, user, domain, to, shows } => {
+                let made = channel::MADE_BY;
+                write!(
+                    f,
+                    "uuid_transfer {leg} 'm:^:set:{made}={user}@{domain}^unset:{}^unset:{}^unset:{}^unset:{}^set:{}={to}",
+                    channel::TAKEN_BY,
+                    channel::ON_BEHALF,
+                    channel::BACK,
+                    channel::HOPS,
+                    channel::PLACES,
+                )?;
+                if let Some(number) = shows {
+                    write!(f, "^set:{}={number}", channel::SHOWS)?;
+                }
+                write!(
+                    f,
+                    "^set:hangup_after_bridge=true^set:execute_on_pre_bridge=transfer_vars:{made}^transfer:{to} XML {domain}' inline"
+                )
+            }
             Self::Place(placing) => placing.fmt(f),
         }
     }
@@ -324,6 +419,29 @@ mod tests {
              ^set:RECORD_STEREO=true^set:recording_follow_transfer=true^record_session:recordings/00000000-0000-0000-0000-000000000000-0.wav\
              ^transfer:+498912345678 XML acme.test' inline"
         );
+    }
+
+    #[test]
+    fn a_place_in_a_queue_is_held_until_an_agents_phone_calls_whoever_waited() {
+        let (domain, number) = (Domain::parse("acme.test").unwrap(), DialNumber::parse("+4915112345678").unwrap());
+        let (leg, queue) = (Uuid::nil(), Uuid::max());
+        let held = Order::HoldPlace { leg, queue, domain: domain.clone(), number: number.clone(), waited: 75 };
+        assert_eq!(
+            held.to_string(),
+            "originate {origination_uuid=00000000-0000-0000-0000-000000000000,process_cdr=false,\
+             origination_caller_id_number=+4915112345678,origination_caller_id_name=Callback,\
+             effective_caller_id_number=+4915112345678,effective_caller_id_name=Callback,cc_base_score=75,\
+             cc_moh_override=silence_stream://-1,hangup_after_bridge=true}null/call-back \
+             'callcenter:ffffffffffffffffffffffffffffffff.acme.test' inline"
+        );
+        let user = SipUsername::parse("u7k").unwrap();
+        let calls = Order::CallBack { leg, user, domain, to: number, shows: E164::parse("+493012345678").ok() };
+        let calls = calls.to_string();
+        assert!(calls.starts_with(
+            "uuid_transfer 00000000-0000-0000-0000-000000000000 'm:^:set:dialplane_made_by=u7k@acme.test^"
+        ));
+        assert!(calls.contains("^set:dialplane_shows=+493012345678^"), "{calls}");
+        assert!(calls.ends_with("^transfer:+4915112345678 XML acme.test' inline"), "{calls}");
     }
 
     fn supervises(mode: Mode) -> Then {

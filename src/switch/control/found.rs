@@ -58,7 +58,7 @@ impl Found {
     pub fn find(live: &Live, names: &Arc<Names>, scope: &Scope, tenant: Uuid, id: Uuid) -> Result<Self> {
         let domain = domain(live, tenant)?;
         let scope = Scope { tenant: Some(tenant), ..scope.clone() };
-        for watched in scope.switches(live) {
+        for watched in scope.switches(live).into_iter().chain(scope.players(live)) {
             if let Some((call, is_only_ours)) = now(live, &watched, tenant, id) {
                 return Ok(Self { tenant, domain, watched, names: Arc::clone(names), call, is_only_ours });
             }
@@ -112,6 +112,12 @@ impl Found {
             Some(_) => theirs.ok_or(Error::Refused(Code::CallGone.into())),
             None => theirs.or_else(|| up(None)).ok_or_else(|| Code::NoPhoneInCall.into()),
         }
+    }
+
+    /// The leg of a person's phone whose dialog has this Call-ID.
+    #[must_use]
+    pub fn of_dialog(&self, person: Uuid, sip_call_id: &str) -> Option<Own> {
+        self.own(Some(person)).find(|own| own.leg.about.sip_call_id.as_deref() == Some(sip_call_id))
     }
 
     /// The legs that end with the call for this tenant: not those of another tenant's phones, which end by themselves.

@@ -69,10 +69,15 @@ impl Lines {
         Untaken::Unanswered
     }
 
+    /// Gives a command, and returns what it answers.
+    pub async fn ask(&self, watched: &Watched, keyring: &Keyring, order: &impl Display) -> Result<String, Untaken> {
+        let talk = self.open(watched, keyring).await?;
+        talk.ask(&order.to_string()).await.map_err(|error| self.failed(watched, &error))
+    }
+
     /// Gives a command. That it was taken does not mean that it was done.
     pub async fn tell(&self, watched: &Watched, keyring: &Keyring, order: &impl Display) -> Result<(), Untaken> {
-        let talk = self.open(watched, keyring).await?;
-        let answer = talk.ask(&order.to_string()).await.map_err(|error| self.failed(watched, &error))?;
+        let answer = self.ask(watched, keyring, order).await?;
         if answer.trim_start().starts_with("+OK") || answer.contains("\n+OK") {
             return Ok(());
         }

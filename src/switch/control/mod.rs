@@ -3,7 +3,7 @@
 //! Whoever acts names a call by its id, which is looked up in live state among the tenant's own ([`found`]). What is told a switch has types
 //! ([`command`]) and goes over a connection of this node's own ([`mod@line`]); that it was done is shown by an event ([`wait`]). Where a call is
 //! sent is a number in the tenant's dialplan, on behalf of the phone whose leg it is: it may go where that phone may call, and that phone's
-//! agent pays.
+//! agent pays. A page that has lost a call gets it back ([`returns`]).
 
 pub mod acts;
 pub mod api;
@@ -13,6 +13,7 @@ pub mod found;
 pub mod job;
 pub mod jobs;
 pub mod line;
+pub mod returns;
 pub mod store;
 pub mod turn;
 pub mod wait;
@@ -20,6 +21,7 @@ pub mod way;
 
 use std::{
     collections::{HashMap, VecDeque},
+    fmt::Display,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -35,7 +37,7 @@ use crate::{
     model::error::{Error, Result},
     switch::live::Watched,
     tenancy::Api,
-    text::Code,
+    text::{Code, keyring::Keyring},
 };
 
 /// How many calls this node has one switch make in a second.
@@ -88,6 +90,16 @@ impl Control {
 
     async fn try_tell(&self, api: &Api, watched: &Watched, order: &Order) -> std::result::Result<(), Untaken> {
         self.lines.tell(watched, api.changes.keyring(), order).await
+    }
+
+    /// Asks a switch something, and returns what it answers.
+    pub async fn ask(
+        &self,
+        keyring: &Keyring,
+        watched: &Watched,
+        order: &impl Display,
+    ) -> std::result::Result<String, Untaken> {
+        self.lines.ask(watched, keyring, order).await
     }
 
     /// Gives a command that takes long, and returns its job.

@@ -49,6 +49,9 @@ impl Way<'_> {
     pub async fn order(&self, to: &Place) -> Result<Order> {
         let (leg, domain) = (self.leg.id, self.found.domain.clone());
         let Place::Number(number) = to else { return Ok(Order::Send(leg, to.clone(), domain)) };
+        if self.found.watched.is_played() {
+            return Ok(Order::Send(leg, to.clone(), domain));
+        }
         let said = self.ask(number, self.user).await?;
         match said.refusal {
             None => Ok(Order::Send(leg, to.clone(), domain)),

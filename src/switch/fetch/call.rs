@@ -20,10 +20,10 @@ use crate::node::generations::{self, Slot};
 use crate::{
     model::refusal::Refusal,
     routing::{
-        self, AFTER, Failure, IN_MENU, MESSAGE, Plan, Route, Tenant, emergency,
+        self, AFTER, Failure, IN_MENU, LEFT, Left, MESSAGE, Plan, Route, Tenant, emergency,
         transfers::{BACK, Transfer},
     },
-    text::{CallerName, E164, Prefix, SipUsername},
+    text::{CallerName, DialNumber, E164, Prefix, SipUsername},
 };
 
 impl Fetch {
@@ -56,6 +56,12 @@ impl Fetch {
         } else {
             (destination, None)
         };
+        let waited = &dialplan.waited;
+        let (number, left) = match number.strip_suffix(LEFT) {
+            Some(queue) => (queue, Some(if waited.is_by_key { Left::ByKey } else { Left::Otherwise })),
+            None => (number, None),
+        };
+        let call_back = waited.call_back.as_deref().filter(|_| left.is_some());
         let (number, menu) = match number.split_once(IN_MENU) {
             Some((number, menu)) => (number, Uuid::try_parse(menu).ok()),
             None => (number, None),
@@ -77,7 +83,7 @@ impl Fetch {
             .folded(context)
             .raw(number.as_bytes())
             .raw(&dialplan.hops.key())
-            .raw(&[after.map_or(1, |f| f as u8 + 2)])
+            .raw(&[after.map_or(1, |f| f as u8 + 2), left.map_or(1, |left| left as u8 + 2)])
             .raw(withheld_key(dialplan.withheld));
         // Whoever forwards or transfers a call dials as their tenant does: the variable is of the phone that called.
         let area = dialplan.phone.area.as_deref().filter(|_| dialplan.on_behalf.is_none());
@@ -85,8 +91,8 @@ impl Fetch {
         let key = key.folded(&menu.map(|menu| menu.simple().to_string()).unwrap_or_default());
         let key = key.folded(forwarder.as_ref().map_or("", SipUsername::as_str));
         let key = key.raw(area.as_ref().map_or("", Prefix::as_str).as_bytes());
-        // The answer to a transferred call is for that call only.
-        let key = if transfer.is_some() || comes_back {
+        // The answer to a transferred call is for that call only, and so is that to somebody who wants to be called back.
+        let key = if transfer.is_some() || comes_back || left == Some(Left::ByKey) {
             let mut buffer = Uuid::encode_buffer();
             let call = dialplan.call.unwrap_or_else(Uuid::now_v7);
             key.folded(call.simple().encode_lower(&mut buffer)).raw(&[u8::from(comes_back) + 1])
@@ -102,6 +108,9 @@ impl Fetch {
             menu,
             forwarder,
             comes_back,
+            left,
+            call_back: call_back.and_then(|number| DialNumber::parse(number).ok()),
+            waited: (waited.joined, waited.ahead),
             transfer,
             caller_name: dialplan.caller_name.as_deref().and_then(|name| CallerName::parse(name).ok()),
             turn: self.turns.next(context, number),

@@ -278,6 +278,8 @@ pub struct Leaving {
     pub known_carriers: i64,
     /// The switch that has the call.
     pub switch: Option<Uuid>,
+    /// The call, if it shows a certain number: it may call somebody back who waited in a queue.
+    pub showing: Option<Uuid>,
 }
 
 /// Everything needed to decide about a call that leaves the platform, read by one statement.
@@ -291,6 +293,8 @@ pub struct LeavingRow {
     pub offers: Vec<Offer>,
     /// Where to send the call on net, if the called number belongs to a tenant that can be reached without a carrier.
     pub on_net: Option<OnNet>,
+    /// The number that the queue shows, for which somebody is called back.
+    pub queue_shows: Option<E164>,
     /// Whether the tenant has something under the dialled name.
     pub is_name: bool,
     /// Whether the switch is visited.
@@ -347,6 +351,10 @@ pub async fn leaving(db: impl PgExecutor<'_>, ask: &Leaving) -> sqlx::Result<Opt
                -- A sandbox calls no number of others.
                case when not t.sandbox or ot.id = t.id then ot.cluster_id end as "on_net?",
                (select k.sip_domains[1] from clusters k where k.id = ot.cluster_id) as "on_net_domain?: Domain",
+               (select h.number from call_backs c
+                  join destinations q on q.tenant_id = c.tenant_id and q.id = c.queue_id
+                  join numbers h on h.tenant_id = c.tenant_id and h.number = q.config #>> '{call_back,show}' and h.status = 'active'
+                 where c.tenant_id = t.id and c.call_id = $9 and c.state = 'calling' limit 1) as "queue_shows?: E164",
                exists (select 1 from names x where x.tenant_id = t.id and x.name = $3) as "is_name!",
                exists (select 1 from event_sockets s where s.switch_id = $8 and s.error is null
                           and s.answered_at > now() - interval '1 minute') as "is_watched!"
@@ -367,7 +375,8 @@ pub async fn leaving(db: impl PgExecutor<'_>, ask: &Leaving) -> sqlx::Result<Opt
         &ask.prefixes,
         ask.known_plan,
         ask.known_carriers,
-        ask.switch
+        ask.switch,
+        ask.showing
     )
     .fetch_optional(db)
     .await?;
@@ -394,6 +403,7 @@ pub async fn leaving(db: impl PgExecutor<'_>, ask: &Leaving) -> sqlx::Result<Opt
             Some(_) => row.on_net_domain.map(OnNet::At),
             None => None,
         },
+        queue_shows: row.queue_shows,
         is_name: row.is_name,
         is_watched: row.is_watched,
     }))

@@ -80,7 +80,8 @@ impl Fetch {
             return self.about_all(&slot, domain, asked, switch, fresh).await;
         };
         let (kind, first, to) = match (only, self.devices(&slot, switch, &user.to_ascii_lowercase())) {
-            (Only::Device { place, id }, Some(devices)) => {
+            (Only::Device { id, .. } | Only::Again(id), Some(devices)) => {
+                let place = if let Only::Device { place, .. } = only { place } else { 0 };
                 let mut to = devices.into_iter().filter(|(_, device)| device.id == id).map(owned).peekable();
                 // It is gone since the call was routed.
                 if to.peek().is_none() {
@@ -89,7 +90,7 @@ impl Fetch {
                 (b'U', place, to.collect())
             }
             // Nothing is known any more: one leg is enough for what the switch finds.
-            (Only::Device { place: 2.., .. }, None) => return self.nobody(domain, fresh),
+            (Only::Device { place: 2.., .. } | Only::Again(_), None) => return self.nobody(domain, fresh),
             (Only::Device { .. } | Only::Any, _) => (b'L', 1, Vec::new()),
         };
         let shown = Shown::Ring(Ringing { asked: Some(asked.to_owned()), first, to });

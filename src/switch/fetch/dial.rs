@@ -15,7 +15,7 @@ use crate::{
 pub struct Ringing {
     /// The name that was asked for, if it says which device.
     pub asked: Option<String>,
-    /// Which of the extension's devices is the first here, from 1.
+    /// Which of the extension's devices is the first here, from 1; 0 if it gets a call back, for which there is no limit.
     pub first: u8,
     /// The domains and contacts of registered devices. None: what the switch finds.
     pub to: Vec<(Domain, Contact)>,
@@ -66,13 +66,13 @@ pub fn string(at: At<'_>, row: &ExtensionRow, ringing: &Ringing) -> String {
         // `!`: a cause instead of a number to go on to (`limit_function` in mod_dptools.c).
         let most = most(row);
         limit = Some(move |place: usize| {
-            format!("execute_on_originate=limit hash {home} {} 1 !USER_BUSY", counter(user, place.min(most)))
+            format!("{LIMITS}limit hash {home} {} 1 !USER_BUSY", counter(user, place.min(most)))
         });
     }
     let places = usize::from(ringing.first)..;
     if let [(domain, contact)] = &ringing.to[..] {
         all.insert(0, format!("sip_invite_domain={domain}"));
-        all.extend(limit.map(|limit| limit(usize::from(ringing.first))));
+        all.extend(limit.filter(|_| ringing.first > 0).map(|limit| limit(usize::from(ringing.first))));
         return format!("{{{}}}sofia/internal/{contact}", all.join(","));
     }
     if ringing.to.is_empty() {
@@ -92,6 +92,11 @@ pub fn string(at: At<'_>, row: &ExtensionRow, ringing: &Ringing) -> String {
     };
     format!("{{{}}}{}", all.join(","), places.zip(&ringing.to).map(leg).collect::<Vec<_>>().join(","))
 }
+
+/// Has the next `execute_on_originate` run what follows. A leg to a user is made by two originates, one inside the other. If the inner one ended the
+/// leg, the outer one could not lock it, and would give up the legs to everybody else that it rings (`switch_ivr_originate` in
+/// switch_ivr_originate.c). The outer one goes on without it.
+const LIMITS: &str = "execute_on_originate=set execute_on_originate_2=";
 
 /// Whom callers' phones show. Without this, a switch names every leg "Outbound Call", and its number is the SIP username
 /// (`switch_ivr_originate` in switch_ivr_originate.c).

@@ -23,6 +23,7 @@ use super::{
 };
 use crate::{
     node::trace,
+    switch::voicemail::upload as messages,
     telephony::calls::posted::{MAX_RECORD, Posted},
 };
 
@@ -83,10 +84,9 @@ async fn handle(served: &Served, mut request: HttpRequest) -> Answer {
     if path == READY_PATH {
         return readiness(served);
     }
-    let is_recording = path.starts_with(upload::PATH);
-    if path != XML_PATH && path != CDR_PATH && !is_recording {
-        let known =
-            "switches fetch from /fs/xml, post call records to /fs/cdr, and send recordings to /fs/recordings\n";
+    let (is_recording, is_message) = (path.starts_with(upload::PATH), path.starts_with(messages::PATH));
+    if path != XML_PATH && path != CDR_PATH && !is_recording && !is_message {
+        let known = "switches fetch from /fs/xml, post call records to /fs/cdr, and send recordings to /fs/recordings and messages to /fs/voicemail\n";
         return plain(StatusCode::NOT_FOUND, known);
     }
     let payload = request.take_payload();
@@ -104,7 +104,10 @@ async fn handle(served: &Served, mut request: HttpRequest) -> Answer {
         served.fetch.metrics.unauthorized.increment(1);
         return unauthorized(served.fetch.node);
     };
-    if is_recording {
+    if is_message {
+        let Body::Coming(payload) = body else { return plain(StatusCode::BAD_REQUEST, "send messages with PUT\n") };
+        messages::serve(served, &switch, &request, payload).await
+    } else if is_recording {
         let Body::Coming(payload) = body else { return plain(StatusCode::BAD_REQUEST, "send recordings with PUT\n") };
         upload::serve(served, &switch, &request, payload).await
     } else if request.path() == CDR_PATH {

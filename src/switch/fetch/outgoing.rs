@@ -122,6 +122,7 @@ impl Fetch {
             known_plan: -1,
             known_carriers: -1,
             switch: placed.switch,
+            showing: placed.call.filter(|_| placed.shows.is_some()),
         };
         let failed = |error: PlanError| tracing::warn!(%error, scope = %slot.scope, "a call out could not be decided");
         // Read once more if everything was read anew meanwhile: it may be another database now.
@@ -200,7 +201,8 @@ impl Fetch {
                 let record = &plan.settings.routing.record;
                 let carried = Carried {
                     dialled: Dialling::Number(&callee.number),
-                    caller_id: caller_id.as_ref(),
+                    // Whoever is called back sees the number that they called.
+                    caller_id: row.queue_shows.as_ref().or(caller_id.as_ref()),
                     carriers: &ids,
                     limits: &seconds,
                     known: carriers,

@@ -6,10 +6,10 @@ use uuid::Uuid;
 use super::key::{FinishedKey, KeyText};
 use crate::{
     routing::{
-        Action, Call, Failure, Hops, Plan, Route, Tenant,
+        Action, Call, Failure, Hops, Left, Plan, Route, Tenant,
         transfers::{self, Transfer},
     },
-    text::{CallerName, Domain, E164, Prefix, SipUsername},
+    text::{CallerName, DialNumber, Domain, E164, Prefix, SipUsername},
 };
 
 /// A call with what the switch vouches for. It owns its texts, because a fill outlives the request.
@@ -26,6 +26,11 @@ pub struct PlacedCall {
     pub forwarder: Option<SipUsername>,
     /// It comes back to the number, whose phone transferred or parked it.
     pub comes_back: bool,
+    /// How the caller has left the queue of this number, where they are called back then, since when they waited, and by how many seconds they
+    /// came before others.
+    pub left: Option<Left>,
+    pub call_back: Option<DialNumber>,
+    pub waited: (Option<i64>, u16),
     /// The transfer that nobody has taken yet.
     pub transfer: Option<Transfer>,
     /// The name that the caller shows.
@@ -70,6 +75,9 @@ impl PlacedCall {
             forwarder: self.forwarder.as_ref(),
             comes_back: self.comes_back,
             sent_by: self.transfer.as_ref().map(|transfer| &transfer.by),
+            withheld: self.withheld,
+            left: self.left,
+            call_back: self.call_back.as_ref(),
             at,
             turn: self.turn,
         }
@@ -78,7 +86,7 @@ impl PlacedCall {
     /// Whether its answer is for this call only.
     #[must_use]
     pub fn is_special(&self) -> bool {
-        self.transfer.is_some() || self.comes_back
+        self.transfer.is_some() || self.comes_back || self.left == Some(Left::ByKey)
     }
 
     /// A route's applications, with what this call needs before and after them.

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     model::channel,
     node::generations::Standing,
-    routing::{Action, transfers, withheld},
+    routing::{Action, carried::OWN_HEADERS, transfers, withheld},
     text::{
         Domain,
         keyring::{Keyring, KeyringError, hex},
@@ -319,6 +319,7 @@ fn variables<'a>(domain: &'a Domain, row: &'a ExtensionRow) -> Vec<(&'a str, Cow
         // Whom a phone is connected with after a transfer, it is told by UPDATE if it takes that, whoever made it
         // (SWITCH_MESSAGE_INDICATE_DISPLAY in mod_sofia.c).
         ("update_ignore_ua", "true".into()),
+        (OWN_HEADERS.0, OWN_HEADERS.1.into()),
     ]);
     variables.extend(presence(domain, row));
     if !row.active {

@@ -7,10 +7,11 @@
 //! - of `key`, `user` and `domain`, the last counts: the switch appends them after everything that callers control;
 //! - `domain` must equal `key_value`, which is truncated and not encoded (`xml_url_fetch` in mod_xml_curl.c);
 //! - the caller's identity counts only if the form has no two different values of it;
-//! - a REGISTER may bind an address only in the domain that its sender signs in to.
+//! - a REGISTER may bind an address only in the domain that its sender signs in to, and only to where it comes from.
 
 mod call;
 mod config;
+mod contact;
 
 use std::borrow::Cow;
 
@@ -173,6 +174,8 @@ struct Fields<'a> {
     realm: Option<&'a [u8]>,
     auth_method: Option<&'a [u8]>,
     proof: Proof<'a>,
+    contact_host: Once<'a>,
+    contact_user: Once<'a>,
     to_host: Option<&'a [u8]>,
     to_user: Option<&'a [u8]>,
     group: Option<&'a [u8]>,
@@ -210,6 +213,10 @@ struct Fields<'a> {
     from_user: Option<&'a [u8]>,
     asserted: Option<&'a [u8]>,
     disposition: Option<&'a [u8]>,
+    call_back: Once<'a>,
+    why_left: Option<&'a [u8]>,
+    queue_joined: Option<&'a [u8]>,
+    queue_ahead: Option<&'a [u8]>,
     caller_number: Option<&'a [u8]>,
     caller_name: Option<&'a [u8]>,
     call: Option<&'a [u8]>,
@@ -262,6 +269,8 @@ impl<'a> Fields<'a> {
             b"sip_auth_response" => self.proof.response = value,
             // Appended after everything that callers control.
             b"ip" => self.proof.address = value,
+            b"sip_contact_host" => self.contact_host.set(value),
+            b"sip_contact_user" => self.contact_user.set(value),
             b"sip_to_host" => first(&mut self.to_host, value),
             b"sip_to_user" => first(&mut self.to_user, value),
             b"group" => first(&mut self.group, value),
@@ -280,6 +289,10 @@ impl<'a> Fields<'a> {
             b"variable_dialed_user" => self.dialed_user.set(value),
             b"variable_dialed_domain" => self.dialed_domain.set(value),
             b"variable_originate_disposition" => first(&mut self.disposition, value),
+            // What mod_callcenter leaves on a caller (`callcenter_function` in mod_callcenter.c).
+            b"variable_cc_cancel_reason" => first(&mut self.why_left, value),
+            b"variable_cc_queue_joined_epoch" => first(&mut self.queue_joined, value),
+            b"variable_cc_base_score" => first(&mut self.queue_ahead, value),
             b"Caller-Caller-ID-Number" => first(&mut self.caller_number, value),
             b"Caller-Caller-ID-Name" => first(&mut self.caller_name, value),
             b"Caller-Privacy-Hide-Number" => self.hides_number.set(value),
@@ -307,6 +320,7 @@ impl<'a> Fields<'a> {
             name if is_variable(name, channel::AREA) => self.area.set(value),
             name if is_variable(name, channel::EXTENSION) => self.extension.set(value),
             name if is_variable(name, channel::WITHHOLD) => self.withhold.set(value),
+            name if is_variable(name, channel::CALL_BACK) => self.call_back.set(value),
             name if is_variable(name, channel::SHOWS) => self.shows.set(value),
             name if is_variable(name, channel::HOPS) => self.hops.set(value),
             _ => {}
@@ -375,7 +389,7 @@ fn in_domain<'a>(fields: &Fields<'a>, domain: Cow<'a, str>) -> Request<'a> {
         Some(_) => return Request::Domain { domain },
         None => {}
     }
-    if reaches_elsewhere(fields, &domain) {
+    if reaches_elsewhere(fields, &domain) || (is_register(fields) && contact::is_strange(fields)) {
         return Request::Domain { domain };
     }
     let view = match fields.action {

@@ -29,7 +29,7 @@ pub const UNTIL: &str = "dialplane-recorded-until";
 pub const SHA256: &str = "dialplane-sha256";
 
 /// How long nothing may come.
-const SILENCE: Duration = Duration::from_secs(20);
+pub const SILENCE: Duration = Duration::from_secs(20);
 /// The longest that a recording may take to come.
 const LONGEST: Duration = Duration::from_hours(1);
 /// For how long what nobody wants is read, so that the switch sees the answer.
@@ -54,11 +54,19 @@ pub async fn within<T>(life: Duration, serving: impl Future<Output = T>) -> Resu
     BRINGS.scope(Cell::new(false), bounded).await
 }
 
-fn plain(status: StatusCode, said: &'static str) -> Answer {
+/// An answer in words.
+#[must_use]
+pub fn plain(status: StatusCode, said: &'static str) -> Answer {
     let body = Bytes::from_static(said.as_bytes());
     let answer = Response::build(status).content_type("text/plain; charset=utf-8").message_body(body);
     // The builder fails only on invalid headers, and ours are constants.
     answer.unwrap_or_else(|_| Response::with_body(StatusCode::INTERNAL_SERVER_ERROR, Bytes::new()))
+}
+
+/// This connection brings something that may take long to come.
+pub fn brings_much() {
+    // Without this, a test of the connection's life alone would find it here.
+    let _ = BRINGS.try_with(|brings| brings.set(true));
 }
 
 /// Answers a switch that has shown its token.
@@ -125,8 +133,7 @@ async fn take(
             return refused(payload, answer(&Err(why))).await;
         }
     };
-    // Without this, a test of the connection's life alone would find it here.
-    let _ = BRINGS.try_with(|brings| brings.set(true));
+    brings_much();
     loop {
         match timeout(SILENCE, payload.next()).await {
             Ok(Some(Ok(bytes))) => match coming.take(&bytes).await {
@@ -166,7 +173,7 @@ fn answer(taken: &Result<Taken, NotTaken>) -> Answer {
 }
 
 /// Reads what still comes, for a moment: if the connection were closed at once, the switch might not see the answer.
-async fn refused(mut payload: Payload, answer: Answer) -> Answer {
+pub async fn refused(mut payload: Payload, answer: Answer) -> Answer {
     let rest = async { while let Some(Ok(_)) = payload.next().await {} };
     let _ = timeout(DRAIN, rest).await;
     answer

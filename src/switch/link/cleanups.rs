@@ -2,14 +2,11 @@
 //!
 //! mod_voicemail keeps messages, greetings and a PIN of its own by user and domain, and asks nobody before it takes that PIN
 //! (`voicemail_check_main` in mod_voicemail.c). Its commands delete messages (`vm_delete`) and set the PIN
-//! (`vm_fsdb_pref_password_set`), but none deletes a greeting or a recorded name. A recording that ends at once does: the switch throws
-//! away a file in which there is less than three seconds (`record_callback` in switch_ivr_async.c), whatever was in it before. So a leg
-//! without a phone is made, which begins and ends a recording in each of these files.
-
-use uuid::Uuid;
+//! (`vm_fsdb_pref_password_set`), but none deletes a greeting or a recorded name: [`erase`](super::erase) does.
 
 use super::{
     VisitError,
+    erase::{erase, there},
     socket::Talk,
     store::{self, Due, Order},
 };
@@ -52,35 +49,7 @@ async fn remove_greetings(talk: &Talk, order: &Order) -> Result<Option<String>, 
         return Ok(None);
     }
     let files = there(talk, greetings(storage, order)).await?;
-    let Some(first) = files.first() else { return Ok(None) };
-    if first.contains(char::is_whitespace) {
-        return Ok(Some(format!("{first} can't be named in a command: remove it by hand")));
-    }
-    // It is no call: it has no record, and ends by itself.
-    let leg = Uuid::new_v4();
-    let made = format!("originate {{origination_uuid={leg},process_cdr=false,park_timeout=60}}null/greetings &park()");
-    let answer = talk.ask(&made).await?;
-    if !answer.contains("+OK") {
-        return Ok(Some(super::first_line(&answer)));
-    }
-    for file in &files {
-        talk.ask(&format!("uuid_record {leg} start {file}")).await?;
-        talk.ask(&format!("uuid_record {leg} stop {file}")).await?;
-    }
-    talk.ask(&format!("uuid_kill {leg}")).await?;
-    let left = there(talk, files).await?;
-    Ok(left.first().map(|file| format!("{file} is still there")))
-}
-
-/// Those of these files that the switch has.
-async fn there(talk: &Talk, files: Vec<String>) -> Result<Vec<String>, VisitError> {
-    let mut there = Vec::new();
-    for file in files {
-        if talk.ask(&format!("file_exists {file}")).await?.trim() == "true" {
-            there.push(file);
-        }
-    }
-    Ok(there)
+    Ok(erase(talk, files).await?)
 }
 
 /// Where mod_voicemail keeps what somebody said about themselves, and what they began to say (`voicemail_check_main` and

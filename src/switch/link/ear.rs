@@ -21,7 +21,7 @@ use tokio::sync::Notify;
 use super::socket::{PATIENCE, Unanswered, in_time, split};
 
 /// The events that the holder of a link needs. Those of `CUSTOM` come last.
-pub const OF_LINKS: &str = "BACKGROUND_JOB HEARTBEAT SHUTDOWN PRESENCE_PROBE CUSTOM sofia::gateway_state sofia::gateway_add sofia::gateway_delete callcenter::info";
+pub const OF_LINKS: &str = "BACKGROUND_JOB HEARTBEAT SHUTDOWN PRESENCE_PROBE CUSTOM sofia::gateway_state sofia::gateway_add sofia::gateway_delete callcenter::info vm::maintenance";
 
 /// How many events may wait in this node. Enough for a burst; more would only make them late.
 const MOST_WAITING: usize = 8192;

@@ -15,13 +15,17 @@ use uuid::Uuid;
 use super::{
     VisitError,
     ear::{self, Ear, Heard, Pace},
+    keeps::{self, Keeps},
     lamps::Lamps,
     place,
     socket::{Hold, Talk, Unanswered},
     store::{self, Due},
     turn,
 };
-use crate::node::{changes::Changes, generations::Generations};
+use crate::{
+    node::{changes::Changes, generations::Generations},
+    switch::{live::Live, voicemail::stirred::Stirred},
+};
 
 /// For how long a renewal holds a link.
 const HOLDS: Duration = Duration::from_secs(2);
@@ -42,6 +46,8 @@ pub const STEADY: Duration = Duration::from_secs(20);
 pub struct Links {
     pub changes: Changes,
     pub generations: Arc<Generations>,
+    /// What this node hears of the switches itself.
+    pub live: Arc<Live>,
     pub node: Uuid,
 }
 
@@ -144,10 +150,12 @@ impl Link {
         };
         tracing::info!(%switch, "the link to a switch is up");
         let (wanted, lamps, shown) = (Notify::new(), Lamps::default(), Notify::new());
+        let mailboxes = Stirred::default();
         let heard = |event: &Heard| {
             if lamps.hear(event) {
                 shown.notify_one();
             }
+            mailboxes.hear(event);
             if event.name() == "CUSTOM" && event.subclass().starts_with("sofia::gateway_") {
                 wanted.notify_one();
             }
@@ -156,12 +164,14 @@ impl Link {
             ended = ear.listen(heard) => ended.into(),
             ended = self.visits(&talk, &wanted) => ended.into(),
             ended = self.shows(&talk, &lamps, &shown) => ended.into(),
+            ended = self.keeps(&talk) => ended.into(),
+            never = mailboxes.note(self.links.changes.pool(), *switch) => match never {},
         }
     }
 
     /// Visits the switch whenever that is due, or wanted.
     async fn visits(&self, talk: &Talk, wanted: &Notify) -> Unanswered {
-        let Links { changes, generations, node } = &self.links;
+        let Links { changes, generations, node, .. } = &self.links;
         let switch = self.due.switch;
         let (mut is_noted, mut looked_at, mut has_news) = (false, None, false);
         loop {
@@ -195,6 +205,25 @@ impl Link {
 }
 
 impl Link {
+    /// Looks after calls whose phone in a browser is away.
+    async fn keeps(&self, talk: &Talk) -> Unanswered {
+        let mut keeps = Keeps::default();
+        loop {
+            tokio::time::sleep(keeps::LOOK_EVERY).await;
+            if !self.hold.lasts() {
+                continue;
+            }
+            let Links { changes, live, .. } = &self.links;
+            match keeps::look(&mut keeps, live, changes, talk, self.due.switch).await {
+                Ok(()) | Err(VisitError::Unanswered(Unanswered::NotHeld)) => {}
+                Err(VisitError::Unanswered(error)) => return error,
+                Err(error) => {
+                    tracing::debug!(switch = %self.due.switch, %error, "calls of pages could not be looked after")
+                }
+            }
+        }
+    }
+
     /// Tells phones what their lamps show, as soon as there is something to tell.
     async fn shows(&self, talk: &Talk, lamps: &Lamps, shown: &Notify) -> Unanswered {
         match lamps.begin(talk).await {

@@ -4,7 +4,7 @@
 //! One node at a time holds the link to each switch ([`holds`]). It keeps a connection open that only listens ([`ear`]), and another
 //! for commands ([`socket`]), over which it visits the switch ([`turn`]): it asks for the state of gateways ([`gateways`]), expels
 //! those who may no longer be there ([`expulsions`]), removes what is left of mailboxes that are gone ([`cleanups`]), watches
-//! calls that cost ([`calls`]), asks for the queues ([`callcenter`]), tells callers who wait there their place ([`announcements`]), tells phones what their lamps show ([`lamps`]), compares the switch with what
+//! calls that cost ([`calls`]), asks for the queues ([`callcenter`]), tells callers who wait there their place ([`announcements`]), tells phones what their lamps show ([`lamps`]), looks after calls whose phone in a browser is away ([`keeps`]), compares the switch with what
 //! it should have ([`wanted`]), and gives it what is missing ([`pushes`]). That happens as soon as something changes, and every ten
 //! seconds in any case.
 //!
@@ -16,9 +16,11 @@ pub mod callcenter;
 pub mod calls;
 pub mod cleanups;
 pub mod ear;
+pub mod erase;
 pub mod expulsions;
 pub mod gateways;
 pub mod holds;
+pub mod keeps;
 pub mod lamps;
 pub mod lamps_store;
 pub mod pushes;

@@ -111,6 +111,8 @@ pub struct CallQuery {
     direction: Option<Direction>,
     /// Only calls from or to this number.
     number: Option<String>,
+    /// Only the call in which a phone's dialog has this Call-ID.
+    sip_call_id: Option<String>,
 }
 
 impl CallQuery {
@@ -145,7 +147,8 @@ pub async fn live_calls(
     paging: Query<PageQuery>,
 ) -> Result<Json<LivePage<views::Call>>, Problem> {
     let scope = scope(&actor, &tenant, &at)?;
-    let mut calls = Asker { live: &live, pool: api.pool(), scope: &scope }.calls().await;
+    let asker = Asker { live: &live, pool: api.pool(), scope: &scope };
+    let mut calls = asker.calls_with(filter.sip_call_id.as_deref()).await;
     calls.retain(|call| filter.takes(call));
     page(&live, &scope, &paging, calls, |call| {
         format!("{} {} {}", call.began_at.timestamp_micros(), call.id, call.tenant_id)

@@ -11,7 +11,7 @@ use super::{
     change::Change,
     gone::{self, Gone},
     leg::{Leg, Phase},
-    said::{About, Happened, Line, Micros, OfLeg, Tap, Tapped, line, short},
+    said::{About, Happened, Line, Micros, OfLeg, Tap, Tapped, line, page_of, short},
 };
 use crate::routing::{carried::Mark, withheld};
 
@@ -78,6 +78,8 @@ impl About {
         first(&mut self.admitted_for, said.admitted_for);
         first(&mut self.callee, said.callee);
         first(&mut self.places, said.places);
+        first(&mut self.sip_call_id, said.sip_call_id);
+        first(&mut self.page, said.page);
         self.is_withheld |= said.is_withheld;
         self.is_simulated |= said.is_simulated;
         self.tenant = said.tenant.or(self.tenant);
@@ -104,6 +106,7 @@ impl About {
             admitted_for: mark.as_ref().map(|mark| mark.call),
             callee: mark.map(|mark| mark.callee),
             is_withheld: row.cid_num == withheld::NOBODY,
+            page: page_of(&row.name),
             ..Self::default()
         }
     }
@@ -215,6 +218,14 @@ impl Calls {
     /// Notes whose phone a leg is, if that is not known.
     pub fn of_phone_named(&mut self, leg: Uuid, phone: (String, String)) {
         self.with(leg, |leg| leg.about.phone = leg.about.phone.take().or(Some(phone)));
+    }
+
+    /// Notes the Call-ID of a leg's dialog, and the page whose phone it is.
+    pub fn of_dialog(&mut self, leg: Uuid, sip_call_id: String, page: Option<String>) {
+        self.with(leg, |leg| {
+            leg.about.sip_call_id = leg.about.sip_call_id.take().or(Some(sip_call_id));
+            leg.about.page = leg.about.page.take().or(page);
+        });
     }
 
     /// Notes that a call waits in a parking slot, or does no longer.
@@ -346,7 +357,9 @@ impl Calls {
             leg.about.learn(about);
             return;
         }
-        let of_maker = about.maker.and_then(|maker| self.legs.get(&maker)).map(|maker| maker.call);
+        // A place that is held in a queue is nobody's call.
+        let served = about.serves.and_then(|served| self.legs.get(&served)).filter(|leg| !leg.is_inner());
+        let of_maker = about.maker.and_then(|maker| self.legs.get(&maker)).or(served).map(|maker| maker.call);
         let first = about.call.or(about.admitted_for).filter(|call| *call != id);
         // The first leg's call may have become part of another one since.
         let of_first = first.map(|first| self.legs.get(&first).map_or(first, |leg| leg.call));
@@ -360,7 +373,7 @@ impl Calls {
     fn learn_of_maker(&mut self, id: Uuid, is_first: bool) {
         let Some(called) = self.legs.get(&id).filter(|leg| leg.about.is_caller != Some(true)) else { return };
         let (about, call) = (called.about.clone(), called.call);
-        let mut maker = about.maker;
+        let mut maker = about.maker.or(about.serves);
         // The switch's own legs stand between; a circle of them ends.
         for _ in 0..4 {
             maker = match maker.and_then(|maker| self.legs.get(&maker)) {

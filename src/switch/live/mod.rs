@@ -17,6 +17,7 @@ pub mod ends;
 pub mod events;
 pub mod gone;
 pub mod leg;
+pub mod levels;
 pub mod listen;
 pub mod names;
 pub mod outbox;
@@ -52,6 +53,7 @@ use self::{
     change::Change,
     chosen::AllChosen,
     events::Bus,
+    levels::Levels,
     names::{AllNames, Carriers},
     publish::{Note, Noted, Told},
     queues::{QueueRow, TierRow},
@@ -76,6 +78,7 @@ const MOST_KEPT: usize = 50_000;
 pub struct Live {
     pub names: AllNames,
     pub carriers: Carriers,
+    pub levels: Levels,
     /// What agents have chosen.
     pub chosen: AllChosen,
     pub stirred: Stirred,
@@ -123,6 +126,12 @@ impl Watched {
     pub fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Whether it is no switch, but where calls of sandboxes are played.
+    #[must_use]
+    pub fn is_played(&self) -> bool {
+        self.switch.is_nil()
+    }
 }
 
 impl Watched {
@@ -161,6 +170,7 @@ impl Live {
         let live = Self {
             names: AllNames::default(),
             carriers: Carriers::default(),
+            levels: Levels::default(),
             chosen: AllChosen::default(),
             stirred: Stirred::default(),
             bus: Arc::default(),
@@ -203,7 +213,7 @@ impl Live {
                 known: Mutex::new(known),
                 gaps: AtomicU64::default(),
                 phones: Arc::default(),
-                says: broadcast::channel(1).0,
+                says: broadcast::channel(MOST_AWAITED).0,
             })
         });
         let player = Arc::clone(player);

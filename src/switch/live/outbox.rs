@@ -143,6 +143,15 @@ fn kept(event: &Event) -> webhooks::Event {
     webhooks::Event::new(id(event), event.tenant, event.topic, event.at, &event.data)
 }
 
+/// What tells two events of one thing at the same moment apart: a call is connected and talks in one event of its switch. Names are not
+/// among it, as one node may know a new one before another.
+fn said(data: &serde_json::Value) -> impl Iterator<Item = &str> {
+    let legs = data["legs"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let of_legs =
+        legs.iter().flat_map(|leg| ["id", "state", "connected_to"].map(|field| leg[field].as_str().unwrap_or("-")));
+    ["state", "status", "reason"].into_iter().filter_map(|field| data[field].as_str()).chain(of_legs)
+}
+
 /// The same id on every node, which begins with the time as those of other things do.
 fn id(event: &Event) -> Uuid {
     let mut hash = Sha256::new();
@@ -158,6 +167,7 @@ fn id(event: &Event) -> Uuid {
         .iter()
         .map(String::as_str)
         .chain(["id", "carrier_id"].into_iter().filter_map(|field| event.data[field].as_str()))
+        .chain(said(&event.data))
     {
         hash.update([0]);
         hash.update(text);

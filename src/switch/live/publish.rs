@@ -4,16 +4,17 @@
 //! one task, and what people would see no difference in is left out.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, HashSet, VecDeque},
     hash::{DefaultHasher, Hash as _, Hasher as _},
     sync::Arc,
+    time::Duration,
 };
 
 use chrono::Utc;
 use serde::Serialize;
 use serde_json::{Value, json};
 use sqlx::PgPool;
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 use uuid::Uuid;
 
 use super::{
@@ -23,9 +24,10 @@ use super::{
     change::{Aor, Change},
     events::{Concealed, New},
     leg::{Leg, Phase},
+    levels,
     names::Names,
     said::Micros,
-    select::serving,
+    select::{serving, today},
     show::{self, Scope},
     state::State,
     views::{At, time},
@@ -37,6 +39,9 @@ use crate::model::topic::Topic;
 pub const MOST_WAITING: usize = 10_000;
 /// How many last events are remembered, to leave out repeated ones.
 const MOST_REMEMBERED: usize = 50_000;
+
+/// After a queue's last news, its figures of today are looked at once more: its calls' records have come and are summed up by then.
+const FIGURES_AFTER: Duration = levels::KEPT.saturating_add(Duration::from_secs(5));
 
 /// A change that clients may hear of.
 #[derive(Debug)]
@@ -230,6 +235,32 @@ pub struct Publisher {
     pub pool: PgPool,
     /// The last event of each thing.
     last: HashMap<Key, u64>,
+    /// Queues whose figures of today may be others by then: a call's record comes after its end, and is summed up after that.
+    later: Later,
+}
+
+/// In the order of their times, each once.
+#[derive(Default)]
+struct Later {
+    times: VecDeque<(Instant, (Uuid, Uuid))>,
+    queues: HashSet<(Uuid, Uuid)>,
+}
+
+impl Later {
+    fn add(&mut self, tenant: Uuid, queue: Uuid) {
+        if self.queues.insert((tenant, queue)) {
+            self.times.push_back((Instant::now() + FIGURES_AFTER, (tenant, queue)));
+        }
+    }
+
+    /// Waits until the time of the next has come, for ever if there is none.
+    async fn next(&mut self) -> (Uuid, Uuid) {
+        let Some((at, which)) = self.times.front().copied() else { return std::future::pending().await };
+        tokio::time::sleep_until(at).await;
+        self.times.pop_front();
+        self.queues.remove(&which);
+        which
+    }
 }
 
 /// Whom and what an event is about.
@@ -248,12 +279,20 @@ struct About {
 impl Publisher {
     #[must_use]
     pub fn new(live: Arc<Live>, pool: PgPool) -> Self {
-        Self { live, pool, last: HashMap::new() }
+        Self { live, pool, last: HashMap::new(), later: Later::default() }
     }
 
     pub async fn run(mut self, mut notes: mpsc::Receiver<Note>) {
-        while let Some(note) = notes.recv().await {
-            self.take(note).await;
+        loop {
+            tokio::select! {
+                note = notes.recv() => match note {
+                    Some(note) => self.take(note).await,
+                    None => return,
+                },
+                (tenant, queue) = self.later.next() => {
+                    self.queue(tenant, queue, 0).await;
+                }
+            }
         }
     }
 
@@ -301,7 +340,11 @@ impl Publisher {
                 }
             }
             Noted::Agent(tenant, name) => self.agent(tenant, name, at).await,
-            Noted::Queue(tenant, id) => self.queue(tenant, id, at).await,
+            Noted::Queue(tenant, id) => {
+                if self.queue(tenant, id, at).await {
+                    self.later.add(tenant, id);
+                }
+            }
             Noted::Phone(tenant, aor) => {
                 let names = self.names(tenant).await;
                 let presence = show::presence(&of(tenant), &self.live, &aor, &names);
@@ -370,16 +413,20 @@ impl Publisher {
         self.tell(Key::Agent(tenant, entry.who.clone()), Topic::AgentStatusUpdated, tenant, at, &agent, about);
     }
 
-    async fn queue(&mut self, tenant: Uuid, id: Uuid, at: Micros) {
+    /// Whether there was something to tell.
+    async fn queue(&mut self, tenant: Uuid, id: Uuid, at: Micros) -> bool {
         let names = self.names(tenant).await;
-        let Some((mut queue, serve)) = show::queue(&of(tenant), &self.live, id).remove(&(tenant, id)) else { return };
+        let levels = self.live.levels.of(tenant, self.live.generations(), &self.pool).await;
+        let found = show::queue(&of(tenant), &self.live, id).remove(&(tenant, id));
+        let Some((mut queue, serve)) = found else { return false };
+        queue.today = today(levels.as_deref(), id);
         queue.agents = serving(&serve, &agents::of_tenant(&of(tenant), &self.live, tenant, &names, Some(&serve)));
         let mut own = queue.clone();
         show::name_queue(&mut queue, Some(&names), None);
         show::name_queue(&mut own, Some(&names), Some(Uuid::nil()));
         let own = serde_json::to_value(own).ok();
         let about = About { people: names.who_serves(id), queue: Some(id), own, ..About::default() };
-        self.tell(Key::Queue(tenant, id), Topic::QueueUpdate, tenant, at, &queue, about);
+        self.tell(Key::Queue(tenant, id), Topic::QueueUpdate, tenant, at, &queue, about)
     }
 
     async fn registration(&mut self, tenant: Uuid, aor: Aor, at: Micros) {
@@ -403,12 +450,14 @@ impl Publisher {
         }
     }
 
-    /// Sends an event unless the last one of this thing said the same.
-    fn tell(&mut self, key: Key, topic: Topic, tenant: Uuid, at: Micros, data: &impl Serialize, about: About) {
-        let Ok(data) = serde_json::to_value(data) else { return };
-        if self.is_news(key, &data) {
+    /// Sends an event unless the last one of this thing said the same. Whether it was sent.
+    fn tell(&mut self, key: Key, topic: Topic, tenant: Uuid, at: Micros, data: &impl Serialize, about: About) -> bool {
+        let Ok(data) = serde_json::to_value(data) else { return false };
+        let is_news = self.is_news(key, &data);
+        if is_news {
             self.send(topic, Some(tenant), at, data, about, At::default());
         }
+        is_news
     }
 
     fn is_news(&mut self, key: Key, data: &Value) -> bool {

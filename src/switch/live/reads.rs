@@ -4,7 +4,11 @@ use quick_xml::{Reader, events::Event};
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use super::{queues, said::short, state::Lists};
+use super::{
+    queues,
+    said::{page_of, short},
+    state::Lists,
+};
 use crate::{
     model::channel,
     switch::link::{
@@ -37,12 +41,21 @@ pub async fn all(talk: &Talk, is_known: impl Fn(Uuid) -> bool) -> Result<Lists, 
         gateways: gateways::ask(talk).await?,
         tenants: Vec::new(),
         phones: Vec::new(),
+        dialogs: Vec::new(),
     };
     // It alone says whose a conference is: anybody may be in it (`conf_api_sub_get` in conference_api.c).
     for conference in &mut lists.conferences {
         if let Ok(id) = Uuid::try_parse(&conference.conference_name) {
-            let profile = talk.ask(&format!("conference {id} get profile_name")).await?;
+            let profile = talk.ask(&format!("conference {} get profile_name", id.simple())).await?;
             conference.profile = Some(short(profile.trim())).filter(|profile| profile.contains('.'));
+        }
+    }
+    // Of a phone's call, the phone can choose the channel's name (`X-FS-Channel-Name` in `sofia_handle_sip_i_invite` in sofia.c).
+    for row in lists.channels.iter_mut().filter(|row| !row.name.starts_with("sofia/")).take(MOST_ASKED) {
+        let profile = talk.ask(&format!("uuid_getvar {} sofia_profile_name", row.uuid)).await?;
+        let profile = profile.trim();
+        if profile.bytes().all(|b| b.is_ascii_alphanumeric()) && !profile.is_empty() {
+            row.name = format!("sofia/{profile}/");
         }
     }
     // A list has no variables. A call from outside has its tenant there only; whoever it rings is known by the dial string.
@@ -56,7 +69,12 @@ pub async fn all(talk: &Talk, is_known: impl Fn(Uuid) -> bool) -> Result<Lists, 
     let of_phones = lists.channels.iter().filter(|row| row.name.starts_with("sofia/internal/") && !is_known(row.uuid));
     let of_phones = of_phones.map(|row| (row.uuid, row.direction == "inbound")).take(MOST_PHONES_ASKED);
     for (leg, is_caller) in of_phones.collect::<Vec<_>>() {
-        lists.phones.extend(phone(talk, leg, is_caller).await?.map(|phone| (leg, phone)));
+        let Some(phone) = phone(talk, leg, is_caller).await? else { continue };
+        lists.phones.push((leg, phone));
+        if let Some(sip_call_id) = value(talk, leg, "sip_call_id").await? {
+            let contact = value(talk, leg, "sip_contact_uri").await?;
+            lists.dialogs.push((leg, sip_call_id, contact.as_deref().and_then(page_of)));
+        }
     }
     Ok(lists)
 }
@@ -66,15 +84,18 @@ pub async fn queues(talk: &Talk) -> Result<(Vec<queues::QueueRow>, Vec<queues::T
     Ok((of_callcenter(talk, "queue list").await?, of_callcenter(talk, "tier list").await?))
 }
 
+/// A variable of a channel.
+async fn value(talk: &Talk, leg: Uuid, name: &str) -> Result<Option<String>, Unanswered> {
+    let value = talk.ask(&format!("uuid_getvar {leg} {name}")).await?;
+    let value = value.trim();
+    // What a channel lacks, and a channel that is gone (`uuid_getvar_function` in mod_commands.c).
+    let is_there = !value.is_empty() && value != "_undef_" && !value.starts_with("-ERR");
+    Ok(is_there.then(|| short(value)))
+}
+
 /// Whose phone a leg is, as the directory or the dial string says: the SIP username and the domain.
 async fn phone(talk: &Talk, leg: Uuid, is_caller: bool) -> Result<Option<(String, String)>, Unanswered> {
-    let value = async |name: &str| {
-        let value = talk.ask(&format!("uuid_getvar {leg} {name}")).await?;
-        let value = value.trim();
-        // What a channel lacks, and a channel that is gone (`uuid_getvar_function` in mod_commands.c).
-        let is_there = !value.is_empty() && value != "_undef_" && !value.starts_with("-ERR");
-        Ok::<_, Unanswered>(is_there.then(|| short(value)))
-    };
+    let value = |name: &'static str| value(talk, leg, name);
     if !is_caller {
         let taken = value(channel::TAKEN_BY).await?;
         let phone = taken.as_deref().and_then(|taken| taken.split_once('@'));
@@ -85,6 +106,12 @@ async fn phone(talk: &Talk, leg: Uuid, is_caller: bool) -> Result<Option<(String
         return Ok(None);
     }
     let (user, domain) = (value("user_name").await?, value("domain_name").await?);
+    // Of a call to another tenant, whose context has put its own domain there.
+    if user.is_none() {
+        let made = value(channel::MADE_BY).await?;
+        let phone = made.as_deref().and_then(|made| made.split_once('@'));
+        return Ok(phone.map(|(user, domain)| (user.to_owned(), domain.to_ascii_lowercase())));
+    }
     Ok(user.zip(domain).map(|(user, domain)| (user, domain.to_ascii_lowercase())))
 }
 

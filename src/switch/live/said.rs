@@ -172,6 +172,8 @@ pub struct About {
     pub call: Option<Uuid>,
     /// The leg that this one was made by.
     pub maker: Option<Uuid>,
+    /// The leg of the queue's caller that this one is made for.
+    pub serves: Option<Uuid>,
     /// Whether it called the switch.
     pub is_caller: Option<bool>,
     pub line: Option<Line>,
@@ -203,6 +205,10 @@ pub struct About {
     pub places: Option<String>,
     /// It is played, at no switch.
     pub is_simulated: bool,
+    /// The Call-ID of its dialog.
+    pub sip_call_id: Option<String>,
+    /// The page whose phone it is, if it is one in a browser, by the name in its contact.
+    pub page: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -430,8 +436,19 @@ fn transport_in(status: &str) -> Option<String> {
 pub(super) fn line(channel: &str) -> Line {
     match channel.split('/').collect::<Vec<_>>()[..] {
         ["sofia", "internal", ..] => Line::Phone,
-        ["loopback", ..] => Line::Inner,
+        // A place that is held in a queue for somebody who is called back is a leg without a phone.
+        ["loopback" | "null", ..] => Line::Inner,
         _ => Line::Outside,
+    }
+}
+
+/// Which line an event's channel uses. A phone can give its channel any name (`X-FS-Channel-Name` in `sofia_handle_sip_i_invite` in sofia.c), also that
+/// of a loopback, but has the profile from the switch.
+fn line_of(event: &impl Headers) -> Option<Line> {
+    match event.header("variable_sofia_profile_name") {
+        Some(PHONES) => Some(Line::Phone),
+        Some(_) => Some(Line::Outside),
+        None => event.header("Channel-Name").map(line),
     }
 }
 
@@ -461,7 +478,7 @@ fn moment(event: &impl Headers, name: &str) -> Option<Micros> {
 
 fn about(event: &impl Headers) -> About {
     let is_caller = event.header("Call-Direction").map(|direction| direction == "inbound");
-    let line = event.header("Channel-Name").map(line);
+    let line = line_of(event);
     let at = |text: String| text.split_once('@').map(|(user, domain)| (user.to_owned(), domain.to_ascii_lowercase()));
     let phone = match is_caller {
         // Signed in: the directory wrote these. `From`, which the presence id repeats, is the caller's own word.
@@ -479,13 +496,13 @@ fn about(event: &impl Headers) -> About {
     let is_nobody = [&number, &shows].into_iter().flatten().any(|number| number == withheld::NOBODY);
     // A queue's caller makes no leg: mod_callcenter does, and says for whom (`outbound_agent_thread_run` in mod_callcenter.c).
     let is_of_queue = event.header("variable_cc_side").is_some_and(|side| side == "agent");
-    let served = || id(event, "variable_cc_member_session_uuid").filter(|_| is_of_queue);
     let places = variable(event, channel::PLACES);
     // A phone that Dialplane called first makes the call then.
     let is_caller = if places.is_some() { Some(true) } else { is_caller };
     About {
         call: id(event, "Channel-Call-UUID"),
-        maker: id(event, "Other-Leg-Unique-ID").or_else(served),
+        maker: id(event, "Other-Leg-Unique-ID"),
+        serves: id(event, "variable_cc_member_session_uuid").filter(|_| is_of_queue),
         is_caller,
         line,
         phone: phone.map(|(user, domain)| (user, domain.to_ascii_lowercase())),
@@ -509,7 +526,25 @@ fn about(event: &impl Headers) -> About {
             || event.header(&format!("variable_{}", channel::WITHHOLD)).is_some_and(|is| is == "true"),
         places,
         is_simulated: false,
+        sip_call_id: variable(event, "sip_call_id"),
+        page: page(event),
     }
+}
+
+/// A phone in a browser can't be reached at an address of its own, so its contact has a name that it made up, at a host that it made up
+/// (RFC 7118, section 5). Both are other ones with each page.
+fn page(event: &impl Headers) -> Option<String> {
+    let by_name = || event.header("Channel-Name").and_then(page_of);
+    variable(event, "sip_contact_uri").as_deref().and_then(page_of).or_else(by_name)
+}
+
+/// The page that a channel calls, as a channel is named after the contact (`sofia_outgoing_channel` in mod_sofia.c), or that a contact is of.
+#[must_use]
+pub fn page_of(address: &str) -> Option<String> {
+    let (before, host) = address.split_once('@')?;
+    let host = host.split([';', ':', '>']).next()?;
+    let user = before.rsplit(['/', ':']).next()?;
+    (host.ends_with(".invalid") && !user.is_empty()).then(|| short(user))
 }
 
 fn queue(event: &impl Headers) -> Option<OfQueue> {

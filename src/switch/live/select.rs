@@ -1,12 +1,14 @@
 //! What whoever asks may see of live state, with names.
 
 use sqlx::PgPool;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use uuid::Uuid;
 
 use super::{
     Live,
     agents::{self, Agents},
+    call_now::CallNow,
+    levels::{self, Today},
     names::Names,
     presence::Presence,
     show::{self, NamesOf, Of, Scope},
@@ -45,7 +47,14 @@ impl Asker<'_> {
     }
 
     pub async fn calls(&self) -> Vec<views::Call> {
-        let found = show::calls(self.scope, self.live);
+        self.calls_with(None).await
+    }
+
+    /// Those in which a leg's dialog has this Call-ID.
+    pub async fn calls_with(&self, sip_call_id: Option<&str>) -> Vec<views::Call> {
+        let mut found = show::calls(self.scope, self.live);
+        let has = |call: &CallNow, id: &str| call.legs.iter().any(|leg| leg.about.sip_call_id.as_deref() == Some(id));
+        found.retain(|of| sip_call_id.is_none_or(|id| has(&of.it, id)));
         let names = self.names(found.iter().map(|of| of.tenant)).await;
         let shown = found.into_iter().filter_map(|Of { tenant, at, it }| {
             let call = it.shown(tenant, at, names.get(&tenant)?, self.scope.person);
@@ -59,11 +68,16 @@ impl Asker<'_> {
         let found = show::queues(self.scope, self.live);
         let names = self.names(found.keys().map(|(tenant, _)| *tenant)).await;
         let agents = names.iter().map(|(tenant, names)| (*tenant, self.of_tenant(*tenant, names)));
-        let agents = agents.collect::<std::collections::HashMap<_, _>>();
+        let agents = agents.collect::<HashMap<_, _>>();
+        let mut levels = HashMap::new();
+        for tenant in names.keys() {
+            levels.insert(*tenant, self.live.levels.of(*tenant, self.live.generations(), self.pool).await);
+        }
         let shown = found.into_values().filter_map(|(mut queue, serve)| {
             let names = names.get(&queue.tenant_id);
             show::name_queue(&mut queue, names, self.scope.person);
             queue.agents = serving(&serve, agents.get(&queue.tenant_id)?);
+            queue.today = today(levels.get(&queue.tenant_id)?.as_deref(), queue.queue_id);
             let serves = |person| names.is_some_and(|names| names.serves(person, queue.queue_id));
             self.scope.person.is_none_or(serves).then_some(queue)
         });
@@ -156,6 +170,12 @@ impl Asker<'_> {
         }
         shown
     }
+}
+
+/// What is known of a queue's calls of today.
+#[must_use]
+pub fn today(levels: Option<&HashMap<Uuid, Today>>, queue: Uuid) -> Option<Today> {
+    levels.map(|levels| levels.get(&queue).cloned().unwrap_or_else(levels::none_yet))
 }
 
 /// How those are who serve a queue.

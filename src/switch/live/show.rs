@@ -68,7 +68,8 @@ impl Scope {
     }
 
     /// Where calls of sandboxes are played, as far as they may concern whoever asks.
-    fn players(&self, live: &Live) -> Vec<Arc<Watched>> {
+    #[must_use]
+    pub fn players(&self, live: &Live) -> Vec<Arc<Watched>> {
         let cluster = self.tenant.and_then(|tenant| live.generations().scope(tenant)).map(|slot| slot.cluster);
         let mut all = if self.switch.is_none() { live.players() } else { Vec::new() };
         all.retain(|watched| {
@@ -222,7 +223,10 @@ fn queues_of(scope: &Scope, live: &Live, only: Option<Uuid>) -> QueuesOf {
     for Of { tenant, it: (id, waiting, of_queue), .. } in found {
         let (queue, serve) = all.entry((tenant, id)).or_insert_with(|| {
             let (waiting, agents) = (Vec::new(), Vec::new());
-            (views::Queue { tenant_id: tenant, queue_id: id, name: None, waiting, agents }, BTreeSet::new())
+            (
+                views::Queue { tenant_id: tenant, queue_id: id, name: None, waiting, agents, today: None },
+                BTreeSet::new(),
+            )
         });
         queue.waiting.extend(waiting);
         serve.extend(of_queue.into_iter().map(|agent| agent.split('@').next().unwrap_or(&agent).to_owned()));

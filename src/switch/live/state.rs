@@ -36,6 +36,8 @@ pub struct Lists {
     pub tenants: Vec<(Uuid, Uuid)>,
     /// The SIP usernames and domains of channels that were there before anybody listened.
     pub phones: Vec<(Uuid, (String, String))>,
+    /// The Call-IDs of these, and the pages of those that are in a browser.
+    pub dialogs: Vec<(Uuid, String, Option<String>)>,
     pub queues: queues::Lists,
     pub conferences: Vec<conferences::Row>,
     pub parked: Vec<(String, String, Uuid)>,
@@ -127,6 +129,9 @@ impl State {
         }
         for (leg, phone) in lists.phones {
             self.calls.of_phone_named(leg, phone);
+        }
+        for (leg, sip_call_id, page) in lists.dialogs {
+            self.calls.of_dialog(leg, sip_call_id, page);
         }
         self.let_go(&mut changes, began);
         changes.extend(self.queues.read(lists.queues, began));

@@ -334,7 +334,10 @@ impl Client {
         }
         if has(&[Topic::QueueUpdate]) {
             let mut queues = asker.queues().await;
-            queues.retain(|one| queue.is_none_or(|queue| one.queue_id == queue));
+            queues.retain(|one| {
+                queue.is_none_or(|queue| one.queue_id == queue)
+                    && agent.is_none_or(|agent| one.agents.iter().any(|serves| serves.agent_id == Some(agent)))
+            });
             all.insert("queues".to_owned(), json!(queues));
         }
         if has(&[Topic::PresenceUpdate]) {

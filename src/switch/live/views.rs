@@ -5,7 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{leg::Party, said::Micros};
+use super::{leg::Party, levels::Today, said::Micros};
 use crate::model::agent_status::Cause;
 
 /// A page of what goes on, and for which switches that is not known.
@@ -179,6 +179,8 @@ pub struct Queue {
     /// Who waits and is not served yet, in their order.
     pub waiting: Vec<Waiting>,
     pub agents: Vec<Agent>,
+    /// Its calls of today that are over. `null` while that is not known.
+    pub today: Option<Today>,
 }
 
 /// A caller in a queue.

@@ -1,9 +1,11 @@
 //! Calls of sandboxes, which are played: routing decides who would be rung, and what happens then is what somebody asked for. Every node plays
 //! them ([`player`]), as if it heard a switch; at their end, records are kept as those of a switch are.
 
+pub mod acts;
 pub mod api;
 pub mod play;
 pub mod player;
+mod replay;
 mod store;
 
 use std::sync::Arc;
@@ -206,6 +208,7 @@ pub async fn prepare(db: &mut PgConnection, names: &Arc<Names>, tenant: Uuid, ne
         queue: end.queue,
         cause: new.outcome.cause().to_owned(),
         refusal: end.refusal,
+        acts: Vec::new(),
     };
     if let Some(refusal) = end.refusal {
         (play.ring_ms, play.talk_ms) = (0, 0);

@@ -64,6 +64,52 @@ pub struct Play {
     pub cause: String,
     /// Why routing refuses it.
     pub refusal: Option<Refusal>,
+    /// What was done to it, in order.
+    #[serde(default)]
+    pub acts: Vec<Acted>,
+}
+
+/// Something that was done to a call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Acted {
+    /// Since 1970.
+    pub at: i64,
+    pub deed: Deed,
+}
+
+/// What was done, by the legs that it was done to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Deed {
+    HungUp(Uuid),
+    Held(Uuid),
+    Resumed(Uuid),
+    Muted(Uuid),
+    Unmuted(Uuid),
+    Recorded(Uuid, String),
+    RecordingStopped(Uuid, String),
+    Sent(Sent),
+    /// `from` leaves, and `leg` waits in a slot.
+    Parked {
+        from: Uuid,
+        leg: Uuid,
+        lot: String,
+        slot: String,
+    },
+}
+
+/// A leg was sent somewhere else.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sent {
+    /// The phone that sent it, and left.
+    pub from: Option<Uuid>,
+    pub leg: Uuid,
+    /// Who is rung then; the first one answers.
+    pub rung: Vec<Side>,
+    pub ring_ms: i64,
+    /// Whose mailbox it is sent to.
+    pub mailbox: Option<String>,
+    /// Why it is refused there.
+    pub cause: Option<String>,
 }
 
 impl Play {
@@ -72,8 +118,9 @@ impl Play {
         self.caller.leg
     }
 
+    /// When it ends by itself.
     #[must_use]
-    pub fn ends(&self) -> i64 {
+    pub fn planned_end(&self) -> i64 {
         self.began + self.ring_ms + self.talk_ms
     }
 
@@ -83,13 +130,21 @@ impl Play {
         self.rung.get(self.taken_by?)
     }
 
+    /// The party of a leg.
+    #[must_use]
+    pub fn side(&self, leg: Uuid) -> Option<&Side> {
+        let sent =
+            self.acts.iter().filter_map(|act| if let Deed::Sent(sent) = &act.deed { Some(&sent.rung) } else { None });
+        std::iter::once(&self.caller).chain(&self.rung).chain(sent.flatten()).find(|side| side.leg == leg)
+    }
+
     /// When somebody or something answers.
-    fn answered(&self) -> Option<i64> {
+    pub(super) fn answered(&self) -> Option<i64> {
         let is_answered = self.taken_by.is_some() || self.plays_itself || self.mailbox.is_some();
         is_answered.then_some(self.began + self.ring_ms)
     }
 
-    fn queue_name(&self) -> Option<String> {
+    pub(super) fn queue_name(&self) -> Option<String> {
         Some(format!("{}.{}", self.queue?.simple(), self.domain))
     }
 
@@ -114,10 +169,10 @@ impl Play {
     /// When a rung phone's leg ends.
     fn end_of(&self, side: &Side) -> i64 {
         let is_taker = self.taker().is_some_and(|taker| taker.leg == side.leg);
-        if is_taker { self.ends() } else { self.began + self.ring_ms }
+        if is_taker { self.planned_end() } else { self.began + self.ring_ms }
     }
 
-    fn about(&self, side: &Side, at: i64) -> About {
+    pub(super) fn about(&self, side: &Side, at: i64) -> About {
         let is_caller = side.leg == self.caller.leg;
         About {
             call: Some(self.id()),
@@ -139,9 +194,8 @@ impl Play {
         }
     }
 
-    /// What a switch would say, in order. Every moment differs, as an event's id is made of it.
-    #[must_use]
-    pub fn says(&self) -> Vec<Said> {
+    /// What a switch would say if nothing were done to the call, in order. Every moment differs, as an event's id is made of it.
+    pub(super) fn planned(&self) -> Vec<Said> {
         let mut says = Vec::new();
         let mut at: Micros = self.began * 1000;
         let mut say = |at: Micros, what: What| says.push(Said { at, what });
@@ -189,7 +243,7 @@ impl Play {
             let bridged = Happened::Bridged { a: caller.leg, b: taker.leg };
             say(at, leg(caller, bridged, bare(), None));
         }
-        at = at.max(self.ends() * 1000);
+        at = at.max(self.planned_end() * 1000);
         if let Some(queue) = self.queue_name() {
             at += 1000;
             say(at, What::Queue(Box::new(OfQueue::Left { queue, member: caller.leg })));
@@ -203,16 +257,7 @@ impl Play {
         says
     }
 
-    /// The records of its legs, as mod_json_cdr writes them.
-    #[must_use]
-    pub fn records(&self) -> Vec<(Uuid, Vec<u8>)> {
-        let rung = self.rung.iter().map(|side| (side.leg, self.record_of_rung(side)));
-        let all = std::iter::once((self.id(), self.record_of_caller())).chain(rung);
-        all.map(|(leg, variables)| (leg, serde_json::json!({ "variables": variables }).to_string().into_bytes()))
-            .collect()
-    }
-
-    fn record_of_caller(&self) -> Map<String, Value> {
+    pub(super) fn record_of_caller(&self) -> Map<String, Value> {
         let mut record = Map::new();
         let mut put = |name: &str, value: &str| put(&mut record, name, value);
         put("direction", "inbound");
@@ -249,18 +294,18 @@ impl Play {
             if let Some(at) = self.answered() {
                 put("cc_queue_answered_epoch", &(at / 1000).to_string());
             } else {
-                put("cc_queue_canceled_epoch", &(self.ends() / 1000).to_string());
+                put("cc_queue_canceled_epoch", &(self.planned_end() / 1000).to_string());
                 put("cc_cancel_reason", if self.outcome == Outcome::NoAnswer { "BREAK_OUT" } else { "TIMEOUT" });
             }
         }
         // A queue answers at once.
         let answered = if self.queue.is_some() { Some(self.began) } else { self.answered() };
         let bridged = self.answered().filter(|_| self.taken_by.is_some());
-        times(&mut record, self.began, None, answered, bridged, self.ends());
+        times(&mut record, self.began, None, answered, bridged, self.planned_end());
         record
     }
 
-    fn record_of_rung(&self, side: &Side) -> Map<String, Value> {
+    pub(super) fn record_of_rung(&self, side: &Side) -> Map<String, Value> {
         let mut record = Map::new();
         let mut put = |name: &str, value: &str| put(&mut record, name, value);
         let call = self.id().to_string();
@@ -291,11 +336,11 @@ impl Play {
     }
 }
 
-fn put(record: &mut Map<String, Value>, name: &str, value: &str) {
+pub(super) fn put(record: &mut Map<String, Value>, name: &str, value: &str) {
     record.insert(name.to_owned(), utf8_percent_encode(value, NON_ALPHANUMERIC).to_string().into());
 }
 
-fn times(
+pub(super) fn times(
     record: &mut Map<String, Value>,
     began: i64,
     rang: Option<i64>,

@@ -14,7 +14,10 @@ use uuid::Uuid;
 
 use super::{play::Play, store};
 use crate::{
-    switch::live::{Live, said::Said},
+    switch::live::{
+        Live,
+        said::{Micros, Said},
+    },
     telephony::{
         calls::{
             self,
@@ -38,6 +41,8 @@ struct Playing {
     play: Play,
     /// What was not said yet, the last first.
     left: Vec<Said>,
+    /// When what was said last happened.
+    said: Micros,
     is_recorded: bool,
 }
 
@@ -68,8 +73,15 @@ fn take_up(playing: &mut HashMap<Uuid, Playing>, up: Vec<store::Kept>) {
         let one = playing.entry(play.id()).or_insert_with(|| {
             let mut left = if play.ends() < now - TOO_LATE_MS { Vec::new() } else { play.says() };
             left.reverse();
-            Playing { play, left, is_recorded: over }
+            Playing { play: play.clone(), left, said: 0, is_recorded: over }
         });
+        if one.play.acts.len() < play.acts.len() {
+            // Something was done to it: it goes on in another way.
+            one.left = play.says();
+            one.left.retain(|said| said.at > one.said);
+            one.left.reverse();
+            one.play = play;
+        }
         one.is_recorded |= over;
     }
 }
@@ -78,12 +90,14 @@ async fn go_on(live: &Live, pool: &PgPool, has_legs: &Notify, playing: &mut Hash
     let now = Utc::now().timestamp_micros();
     for one in playing.values_mut() {
         while let Some(said) = one.left.pop_if(|said| said.at <= now) {
+            one.said = said.at;
             live.play(one.play.tenant, said);
         }
         if one.left.is_empty() && !one.is_recorded {
             match record(pool, &one.play).await {
-                Ok(()) => {
-                    one.is_recorded = true;
+                // Otherwise another node has done it, or something was done to the call a moment ago: the next look tells.
+                Ok(is_taken) => {
+                    one.is_recorded = is_taken;
                     has_legs.notify_one();
                 }
                 Err(error) => tracing::warn!(%error, call = %one.play.id(), "a played call is recorded later"),
@@ -109,10 +123,11 @@ async fn refuse(db: &mut PgConnection, play: &Play) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// Keeps the records of a call, once.
-async fn record(pool: &PgPool, play: &Play) -> sqlx::Result<()> {
+/// Keeps the records of a call, once. Returns whether it did.
+async fn record(pool: &PgPool, play: &Play) -> sqlx::Result<bool> {
     let mut tx = pool.begin().await?;
-    if store::take(&mut tx, play.tenant, play.id()).await? {
+    let taken = store::take(&mut tx, play.tenant, play.id()).await?;
+    if let Some(play) = &taken {
         refuse(&mut tx, play).await?;
         for (leg, body) in play.records() {
             match record::read(&body) {
@@ -124,5 +139,6 @@ async fn record(pool: &PgPool, play: &Play) -> sqlx::Result<()> {
             }
         }
     }
-    tx.commit().await
+    tx.commit().await?;
+    Ok(taken.is_some())
 }

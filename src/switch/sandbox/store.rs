@@ -50,6 +50,31 @@ pub async fn get(db: impl PgExecutor<'_>, tenant: Uuid, id: Uuid) -> sqlx::Resul
     Ok(row.fetch_optional(db).await?.map(|row| Kept { play: row.play.0, over: row.over }))
 }
 
+/// The same, and nobody else does anything to it until the transaction ends.
+pub async fn lock(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Result<Option<Kept>> {
+    let row = sqlx::query!(
+        r#"select play as "play: Json<Play>", recorded_at is not null as "over!" from sandbox_calls
+            where tenant_id = $1 and id = $2 for update"#,
+        tenant,
+        id
+    );
+    Ok(row.fetch_optional(db).await?.map(|row| Kept { play: row.play.0, over: row.over }))
+}
+
+/// Writes down what was done to a call.
+pub async fn acted(db: &mut PgConnection, play: &Play) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update sandbox_calls set play = $3, ends_at = $4 where tenant_id = $1 and id = $2",
+        play.tenant,
+        play.id(),
+        Json(play) as _,
+        DateTime::from_timestamp_millis(play.ends()).unwrap_or_default()
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
+}
+
 /// The calls of a tenant, the newest first. `before`: when the one before began.
 pub async fn list(
     db: impl PgExecutor<'_>,
@@ -78,12 +103,13 @@ pub async fn up(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Kept>> {
     Ok(rows.fetch_all(db).await?.into_iter().map(|row| Kept { play: row.play.0, over: row.over }).collect())
 }
 
-/// Takes a call whose records are to be written. `false`: another node has done it.
-pub async fn take(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Result<bool> {
-    let taken = sqlx::query!(
-        "update sandbox_calls set recorded_at = now() where tenant_id = $1 and id = $2 and recorded_at is null",
+/// Takes a call whose records are to be written, as it was in the end. `None`: another node has done it, or it goes on after all.
+pub async fn take(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Result<Option<Play>> {
+    let taken = sqlx::query_scalar!(
+        r#"update sandbox_calls set recorded_at = now()
+            where tenant_id = $1 and id = $2 and recorded_at is null and ends_at <= clock_timestamp() returning play as "play: Json<Play>""#,
         tenant,
         id
     );
-    Ok(taken.execute(db).await?.rows_affected() == 1)
+    Ok(taken.fetch_optional(db).await?.map(|play| play.0))
 }

@@ -142,6 +142,9 @@ pub async fn follow(
             forwarder: None,
             comes_back: false,
             sent_by: None,
+            withheld: false,
+            left: None,
+            call_back: None,
             at: ask.at,
             turn: 0,
         };
@@ -233,6 +236,7 @@ impl Looking<'_> {
             known_plan: -1,
             known_carriers: -1,
             switch: None,
+            showing: None,
         }
     }
 

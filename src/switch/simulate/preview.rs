@@ -62,6 +62,7 @@ pub async fn preview(db: &mut PgConnection, tenant: Uuid, number: &str) -> Resul
         known_plan: -1,
         known_carriers: -1,
         switch: None,
+        showing: None,
     };
     let Some(row) = call_store::leaving(&mut *db, &ask).await? else { return Ok(None) };
     let known = row.carriers.unwrap_or_default().into_iter().map(|carrier| (carrier.id, carrier));

@@ -27,6 +27,7 @@ use crate::{
         paging::{self, Page, PageQuery},
         put::Put,
         settings::Words,
+        sorting::{self, CREATED, SortQuery},
     },
     tenancy::{Api, auth::actor::Actor},
     text::Code,
@@ -64,23 +65,38 @@ struct ListQuery {
     status: Option<CarrierStatus>,
 }
 
+/// What the list can be sorted by.
+const SORTS: [&str; 3] = [CREATED, "name", "priority"];
+
 /// List carriers
-#[utoipa::path(tag = "carriers", params(ListQuery, ExternalIdQuery, PageQuery), responses((status = 200, body = Page<Carrier>)))]
+///
+/// It can be sorted by `created_at`, `name` or `priority`.
+#[utoipa::path(tag = "carriers", params(ListQuery, ExternalIdQuery, SortQuery, PageQuery), responses((status = 200, body = Page<Carrier>)))]
 #[get("/v1/carriers")]
 pub async fn list_carriers(
     api: Data<Api>,
     actor: Actor,
     query: Query<ListQuery>,
     named: Query<ExternalIdQuery>,
+    sort: Query<SortQuery>,
     page: Query<PageQuery>,
 ) -> Result<Json<Page<Labelled<Carrier>>>, Problem> {
-    let window = page.window()?;
+    let sorted = sort.sorted(&page, &SORTS)?;
     let mut db = api.read(&actor).await?;
     let only = named.ids(&mut db, Kind::Carrier, actor.tenant).await?;
     let ListQuery { name, status } = query.into_inner();
     let filter = store::Filter { name, status };
-    let carriers = store::list(&mut *db, only.as_deref(), &filter, window).await?;
-    Ok(Json(labels::page(&mut db, window.page(carriers, |carrier| carrier.id)).await?))
+    let carriers = store::list(&mut *db, only.as_deref(), &filter, &sorted).await?;
+    Ok(Json(labels::page(&mut db, sorted.page(carriers, |carrier| carrier.id, sort_key)).await?))
+}
+
+/// The key of one in this order.
+fn sort_key(carrier: &Carrier, by: &str) -> String {
+    match by {
+        "name" => carrier.name.to_string(),
+        "priority" => sorting::number_key(carrier.priority),
+        _ => String::new(),
+    }
 }
 
 /// Show a carrier

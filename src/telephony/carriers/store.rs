@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{Carrier, CarrierStatus, Health, NewCarrier};
 use crate::model::carrier::CarrierConfig;
 use crate::{
-    model::{paging::Window, settings::Words},
+    model::{paging::Window, settings::Words, sorting::Sorted},
     routing::carried,
 };
 
@@ -103,9 +103,11 @@ async fn select(
     db: impl PgExecutor<'_>,
     only: Option<&[Uuid]>,
     filter: &Filter,
-    window: Window,
+    sorted: &Sorted,
 ) -> sqlx::Result<Vec<Carrier>> {
-    let rows = sqlx::query_as!(
+    macro_rules! rows {
+        ($order:tt) => {
+    sqlx::query_as!(
         Row,
         r#"
         select c.id, c.tenant_id, c.name, c.status as "status: _", c.config as "config: _", c.password is not null as "has_password!",
@@ -114,23 +116,38 @@ async fn select(
           from carriers c
           left join rate_sheets s on s.id = c.sheet_id
           left join carrier_health h on h.carrier_id = c.id
-         where ($1::uuid[] is null or c.id = any ($1)) and c.id > $2
+          cross join lateral (
+                 select (case $6::text when 'name' then lower(c.name) when 'priority' then lpad((c.priority::bigint + 3000000000)::text, 12, '0') else '' end) collate "C" as key,
+                        (case $6::text when 'name' then lower($7::text) when 'priority' then $7::text else '' end) collate "C" as after) k
+            where ($1::uuid[] is null or c.id = any ($1))
            and ($4::text is null or strpos(lower(c.name), lower($4)) > 0) and ($5::text is null or c.status = $5)
-         order by c.id limit $3
-        "#,
+              and "# + $order + " limit $3",
         only,
-        window.after,
-        window.fetch(),
+        sorted.window.after,
+        sorted.window.fetch(),
         filter.name,
-        filter.status as Option<CarrierStatus>
+        filter.status as Option<CarrierStatus>,
+        sorted.by,
+        sorted.key,
+        sorted.is_down
     )
     .fetch_all(db)
-    .await?;
+    .await
+        };
+    }
+    let rows = if sorted.is_plain() {
+        rows!("c.id > $2 and ($7::text is null or $8::bool) order by c.id")
+    } else {
+        rows!(
+            "($7::text is null or case when $8 then (k.key, c.id) < (k.after, $2) else (k.key, c.id) > (k.after, $2) end)
+             order by case when $8 then null else k.key end, case when $8 then null else c.id end, k.key desc, c.id desc"
+        )
+    }?;
     rows.into_iter().map(Carrier::try_from).collect()
 }
 
 pub async fn get(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<Carrier>> {
-    Ok(select(db, Some(&[id]), &Filter::default(), Window::FIRST).await?.pop())
+    Ok(select(db, Some(&[id]), &Filter::default(), &Window::FIRST.into()).await?.pop())
 }
 
 pub async fn by_name(db: &mut PgConnection, name: &str) -> sqlx::Result<Option<Carrier>> {
@@ -153,9 +170,9 @@ pub async fn list(
     db: impl PgExecutor<'_>,
     only: Option<&[Uuid]>,
     filter: &Filter,
-    window: Window,
+    sorted: &Sorted,
 ) -> sqlx::Result<Vec<Carrier>> {
-    select(db, only, filter, window).await
+    select(db, only, filter, sorted).await
 }
 
 pub async fn lock(db: &mut PgConnection, id: Uuid) -> sqlx::Result<Option<Carrier>> {

@@ -141,7 +141,7 @@ pub struct ImportQuery {
 /// Add many contacts: CSV with a line of headings
 ///
 /// `name` is needed; `company`, `email`, `tags` (separated by spaces or semicolons), `notes`, and any number of columns called `number` or
-/// `phone` are known, also in German. Other columns become `fields`. Lines with errors are left out and reported. With `preview`, nothing is
+/// `phone` are known, also in German; `external_id`, and `metadata.KEY` for each key of their metadata. Other columns become `fields`. Lines with errors are left out and reported. With `preview`, nothing is
 /// added.
 #[utoipa::path(tag = "contacts", params(TenantQuery, ImportQuery), request_body(content = String, content_type = "text/csv"), responses((status = 200, body = Report), (status = 201, body = Report), (status = 422, body = Report)))]
 #[post("/v1/contacts/import")]
@@ -181,11 +181,13 @@ pub async fn export_contacts(
         let (api, actor, wanted) = (api.clone(), actor.clone(), wanted.clone());
         async move {
             let Some((window, is_first)) = next else { return Ok(None) };
-            let mut contacts = store::list(&mut *api.read(&actor).await?, tenant, &wanted, &window.into()).await?;
+            let mut db = api.read(&actor).await?;
+            let mut contacts = store::list(&mut db, tenant, &wanted, &window.into()).await?;
             let limit = usize::try_from(window.limit).unwrap_or(usize::MAX);
             let is_last = contacts.len() <= limit;
             contacts.truncate(limit);
             let after = contacts.last().filter(|_| !is_last).map(|last| (Window { after: last.id, ..window }, false));
+            let contacts = labels::of_all(&mut db, contacts).await?;
             let head = if is_first { sheet::head() } else { String::new() };
             let text = head + &contacts.iter().map(sheet::line).collect::<String>();
             Ok::<_, Problem>(Some((Bytes::from(text), after)))

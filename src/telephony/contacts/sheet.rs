@@ -8,12 +8,18 @@ use uuid::Uuid;
 
 use super::{Contact, MOST_NUMBERS, NewContact, Said, check, made, store};
 use crate::{
-    http::problem::Reason,
+    http::{
+        labels::Labelled,
+        labels_many::{self, Claims},
+        problem::{Problem, Reason},
+    },
     model::{
         error::{Error, Result},
+        label_column::{self, LabelColumn},
+        labels::{Kind, Labels, LabelsPatch},
         settings::Words,
     },
-    node::changes::Change,
+    node::changes::{Audit, Change},
     telephony::history,
     text::{Code, E164, Email, table_file},
 };
@@ -49,7 +55,7 @@ pub use ContactsReport as Report;
 pub struct ReadLine {
     at: usize,
     name: String,
-    read: std::result::Result<Contact, Error>,
+    read: std::result::Result<(Contact, Labels), Error>,
 }
 
 /// What a column means.
@@ -65,11 +71,15 @@ enum Column {
     Consent,
     /// As an export writes them: `name=value; name=value`.
     Fields,
+    Label(LabelColumn),
     Field(String),
 }
 
 impl Column {
     fn of(head: &str) -> Self {
+        if let Some(label) = LabelColumn::of(head) {
+            return Self::Label(label);
+        }
         match table_file::plain(head).trim_end_matches(|c: char| c.is_ascii_digit()) {
             "name" | "fullname" | "kontakt" => Self::Name,
             "company" | "organization" | "organisation" | "firma" => Self::Company,
@@ -123,7 +133,11 @@ pub fn read(tenant: Uuid, file: &[u8]) -> Result<Vec<ReadLine>> {
         let name = cells()
             .find(|(column, _)| matches!(column, Column::Name))
             .map_or(String::new(), |(_, cell)| cell.to_owned());
-        let read = contact(cells()).map(|new| made(tenant, new)).and_then(|contact| check(&contact).map(|()| contact));
+        let read = contact(cells()).and_then(|(new, said)| {
+            let contact = made(tenant, new);
+            check(&contact)?;
+            Ok((contact, label_column::of_new(said)?))
+        });
         lines.push(ReadLine { at: before + table_file::line_of(rows, &record), name, read });
     }
     if lines.is_empty() {
@@ -132,7 +146,8 @@ pub fn read(tenant: Uuid, file: &[u8]) -> Result<Vec<ReadLine>> {
     Ok(lines)
 }
 
-fn contact<'a>(cells: impl Iterator<Item = (&'a Column, &'a str)>) -> Result<NewContact> {
+fn contact<'a>(cells: impl Iterator<Item = (&'a Column, &'a str)>) -> Result<(NewContact, LabelsPatch)> {
+    let mut said_of_labels = LabelsPatch::default();
     let (mut do_not_call, mut consent) = (None, None);
     let (mut name, mut company, mut email, mut notes) = (None, None, None, None);
     let (mut numbers, mut tags, mut fields) = (Vec::new(), Vec::new(), BTreeMap::new());
@@ -161,13 +176,14 @@ fn contact<'a>(cells: impl Iterator<Item = (&'a Column, &'a str)>) -> Result<New
                     fields.insert(name.trim().to_owned(), words("fields", value)?);
                 }
             }
+            Column::Label(label) => label.read(cell, &mut said_of_labels)?,
             Column::Field(head) => {
                 fields.insert(head.clone(), words("fields", cell)?);
             }
         }
     }
     let name = name.ok_or_else(|| Error::invalid("name", Code::Missing))?;
-    Ok(NewContact { name, company, email, numbers, tags, fields, notes, do_not_call, consent })
+    Ok((NewContact { name, company, email, numbers, tags, fields, notes, do_not_call, consent }, said_of_labels))
 }
 
 fn words(field: &'static str, cell: &str) -> Result<Words> {
@@ -190,43 +206,47 @@ fn said(field: &'static str, cell: &str) -> Result<Option<Said>> {
 /// Adds the contacts whose lines are right. With `preview`, none.
 pub async fn add(change: &mut Change, tenant: Uuid, lines: Vec<ReadLine>, preview: bool) -> Result<Report> {
     change.hold(tenant).await?;
-    let wanted = lines.iter().filter_map(|line| line.read.as_ref().ok()).flat_map(|contact| &contact.numbers);
+    let sound = || lines.iter().filter_map(|line| line.read.as_ref().ok());
+    let mut claims = Claims::look_up(change, Kind::Contact, tenant, sound().map(|(_, labels)| labels)).await?;
+    let wanted = sound().flat_map(|(contact, _)| &contact.numbers);
     let wanted = wanted.map(ToString::to_string).collect::<Vec<_>>();
     let owners = store::owners(change.db(), tenant, &wanted).await?;
     let mut taken = owners.into_iter().map(|(number, _)| number).collect::<BTreeSet<_>>();
     let (mut contacts, mut report) = (Vec::new(), Report { created: 0, refused: 0, lines: Vec::new() });
     for ReadLine { at, name, read } in lines {
-        let read = read.and_then(|contact| {
+        let read = read.and_then(|(contact, labels)| {
             let numbers = contact.numbers.iter().map(ToString::to_string).collect::<Vec<_>>();
             if let Some(number) = numbers.iter().find(|number| taken.contains(*number)) {
                 return Err(Error::Refused(Code::NumberOfAnotherContact.with("number", number)));
             }
+            claims.claim(&labels)?;
             taken.extend(numbers);
-            Ok(contact)
+            Ok((contact, labels))
         });
         match read {
-            Ok(contact) => {
-                contacts.push(contact);
+            Ok(read) => {
+                contacts.push(read);
                 report.lines.push(ContactLine { line: at, name, refused: None });
             }
             Err(why) => {
                 report.refused += 1;
-                report.lines.push(ContactLine {
-                    line: at,
-                    name,
-                    refused: Some(Reason::from(crate::http::problem::Problem::from(why))),
-                });
+                report.lines.push(ContactLine { line: at, name, refused: Some(Reason::from(Problem::from(why))) });
             }
         }
     }
     report.created = contacts.len();
     if !preview {
+        let (contacts, labels): (Vec<_>, Vec<_>) = contacts.into_iter().unzip();
         for part in contacts.chunks(1000) {
             store::insert(change.db(), part).await?;
         }
-        for contact in &contacts {
-            change.audit_of("create", None, Some(contact)).await?;
-        }
+        let noted = contacts.iter().map(|contact| contact.id).zip(&labels);
+        labels_many::keep(change, Kind::Contact, tenant, noted).await?;
+        let entries = contacts.iter().zip(&labels).filter_map(|(contact, labels)| {
+            let entry = Audit::of("create", None, Some(contact))?;
+            Some(labels_many::audited(entry, Kind::Contact, labels))
+        });
+        change.audit_all(entries).await?;
     }
     Ok(report)
 }
@@ -235,12 +255,12 @@ pub async fn add(change: &mut Change, tenant: Uuid, lines: Vec<ReadLine>, previe
 #[must_use]
 pub fn head() -> String {
     let numbers = (2..=MOST_NUMBERS).map(|at| format!("number{at}")).collect::<Vec<_>>().join(",");
-    format!("name,company,email,number,{numbers},tags,notes,do_not_call,consent,fields\r\n")
+    format!("name,company,email,number,{numbers},tags,notes,do_not_call,consent,fields,external_id,metadata\r\n")
 }
 
 /// A contact as a line.
 #[must_use]
-pub fn line(contact: &Contact) -> String {
+pub fn line(contact: &Labelled<Contact>) -> String {
     let shown = |said: &Option<Said>| {
         said.as_ref().map(|said| format!("{} {}", said.at.to_rfc3339(), said.source)).unwrap_or_default()
     };
@@ -261,7 +281,8 @@ pub fn line(contact: &Contact) -> String {
         shown(&contact.consent),
         contact.fields.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; "),
     ];
-    history::csv::joined(first.into_iter().chain(numbers.take(MOST_NUMBERS)).chain(last))
+    let labels = label_column::written(contact.labels());
+    history::csv::joined(first.into_iter().chain(numbers.take(MOST_NUMBERS)).chain(last).chain(labels))
 }
 
 #[cfg(test)]
@@ -273,12 +294,15 @@ mod tests {
         let said = |source: &str| {
             Some(Said { source: Words::parse(source).unwrap(), at: "2026-11-26T10:00:00Z".parse().unwrap() })
         };
-        let file = "name,number,number2,tags,vip level\nAda,+12025550101,+12025550102,gold customer;old;,high\n";
+        let file = "name,number,number2,tags,vip level,metadata.Region\nAda,+12025550101,+12025550102,gold customer;old;,high,a;b\n";
         let read_one = |file: &str| read(Uuid::nil(), file.as_bytes()).unwrap().pop().unwrap().read.unwrap();
-        let mut contact = read_one(file);
+        let (mut contact, labels) = read_one(file);
+        assert_eq!((contact.fields.len(), labels.metadata["Region"].as_str()), (1, "a;b"));
         contact.do_not_call = said("on the phone");
         contact.consent = said("form on the web");
-        let again = read_one(&format!("{}{}", head(), line(&contact)));
+        let shown = Labelled::new(contact.clone(), labels.clone());
+        let (again, labels_again) = read_one(&format!("{}{}", head(), line(&shown)));
+        assert_eq!(labels_again, labels);
         assert_eq!(again.tags, contact.tags);
         assert_eq!(again.tags.len(), 2);
         assert_eq!((again.numbers, again.fields), (contact.numbers, contact.fields));
@@ -286,8 +310,8 @@ mod tests {
             let (again, was) = (again.unwrap(), was.unwrap());
             assert_eq!((again.at, again.source), (was.at, was.source));
         }
-        let plain = read_one("name,do not call\nAda,asked not to be\n");
+        let (plain, _) = read_one("name,do not call\nAda,asked not to be\n");
         assert_eq!(plain.do_not_call.unwrap().source.as_str(), "asked not to be");
-        assert!(read_one("name,do not call\nAda,no\n").do_not_call.is_none());
+        assert!(read_one("name,do not call\nAda,no\n").0.do_not_call.is_none());
     }
 }

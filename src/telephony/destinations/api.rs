@@ -22,6 +22,7 @@ use crate::{
         error::Error,
         paging::{Page, PageQuery},
         put::Put,
+        sorting::{CREATED, SortQuery},
     },
     tenancy::{Api, auth::actor::Actor},
     text::{Code, DisplayName},
@@ -63,8 +64,13 @@ pub struct KindQuery {
     number: Option<String>,
 }
 
+/// What the list can be sorted by.
+const SORTS: [&str; 4] = [CREATED, "name", "number", "kind"];
+
 /// List a tenant's destinations
-#[utoipa::path(tag = "destinations", params(KindQuery, ExternalIdQuery, PageQuery), responses((status = 200, body = Page<Destination>)))]
+///
+/// It can be sorted by `created_at`, `name`, `number` or `kind`.
+#[utoipa::path(tag = "destinations", params(KindQuery, ExternalIdQuery, SortQuery, PageQuery), responses((status = 200, body = Page<Destination>)))]
 #[get("/v1/tenants/{tenant_id}/destinations")]
 pub async fn list_destinations(
     api: Data<Api>,
@@ -72,16 +78,27 @@ pub async fn list_destinations(
     path: Path<Uuid>,
     query: Query<KindQuery>,
     named: Query<ExternalIdQuery>,
+    sort: Query<SortQuery>,
     page: Query<PageQuery>,
 ) -> Result<Json<Page<Labelled<Destination>>>, Problem> {
     let tenant = actor.in_tenant(path.into_inner())?;
-    let window = page.window()?;
+    let sorted = sort.sorted(&page, &SORTS)?;
     let mut db = api.read(&actor).await?;
     crate::tenancy::tenants::store::get(&mut *db, tenant).await?.ok_or_else(|| Problem::not_found("tenant"))?;
-    let window = named.within(&mut db, Kind::Destination, Some(tenant), window).await?;
+    let sorted = named.sorted(&mut db, Kind::Destination, Some(tenant), sorted).await?;
     let KindQuery { kind, name, number } = query.into_inner();
-    let destinations = store::list(&mut *db, tenant, &store::Filter { kind, name, number }, window).await?;
-    Ok(Json(labels::page(&mut db, window.page(destinations, |destination| destination.id)).await?))
+    let destinations = store::list(&mut *db, tenant, &store::Filter { kind, name, number }, &sorted).await?;
+    Ok(Json(labels::page(&mut db, sorted.page(destinations, |destination| destination.id, sort_key)).await?))
+}
+
+/// The key of one in this order.
+fn sort_key(destination: &Destination, by: &str) -> String {
+    match by {
+        "name" => destination.name.to_string(),
+        "number" => destination.number.as_ref().map(ToString::to_string).unwrap_or_default(),
+        "kind" => destination.config.kind().as_str().to_owned(),
+        _ => String::new(),
+    }
 }
 
 /// Show a destination

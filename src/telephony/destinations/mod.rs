@@ -238,10 +238,24 @@ fn check_pin(config: &Config, has_pin: bool) -> Result<()> {
 
 async fn check(change: &mut Change, before: Option<&Destination>, destination: &Destination) -> Result<()> {
     destination.config.check()?;
+    if before.is_none_or(|before| before.name != destination.name) {
+        not_named(change, destination).await?;
+    }
     let wanted = numbers(destination);
     not_reserved(change, destination.tenant_id, &wanted).await?;
     let had = before.map(numbers).unwrap_or_default();
     names::may_have(change, destination.tenant_id, &had, &wanted, destination.id).await
+}
+
+/// Refuses a name that another of its kind has: whoever names one by kind and name means one. Doubles from before this rule may stay as they are
+/// until one of them is named differently. The tenant is held, so nobody else takes the name meanwhile.
+async fn not_named(change: &mut Change, destination: &Destination) -> Result<()> {
+    let Destination { id, tenant_id, name, config, .. } = destination;
+    let Some((other, kind)) = store::namesake(change.db(), *tenant_id, config.kind(), name, *id).await? else {
+        return Ok(());
+    };
+    let why = Code::NameTakenBy.with("name", name).with("kind", kind.as_str()).with("id", other);
+    Err(Error::taken(why, kind, other, name))
 }
 
 fn numbers(destination: &Destination) -> Vec<String> {

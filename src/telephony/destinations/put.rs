@@ -13,7 +13,7 @@ use crate::{
     text::{Code, DisplayName},
 };
 
-/// The destination of this kind and name. Names are not unique: of several, nobody can say which is meant.
+/// The destination of this kind and name. Of doubles from before names had to differ, nobody can say which is meant.
 pub async fn only(
     db: &mut sqlx::PgConnection,
     tenant: Uuid,

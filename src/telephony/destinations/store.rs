@@ -8,6 +8,7 @@ use crate::model::destination::{Config, Target, TargetKind};
 use crate::{
     model::{
         paging::Window,
+        sorting::Sorted,
         used::{Used, UsedKind},
     },
     routing::Plan,
@@ -99,7 +100,7 @@ pub async fn update(db: &mut PgConnection, new: &Destination, pin: Option<Option
 }
 
 pub async fn get(db: impl PgExecutor<'_>, tenant: Uuid, id: Uuid) -> sqlx::Result<Option<Destination>> {
-    Ok(select(db, tenant, Some(id), &Filter::default(), Window::FIRST).await?.pop())
+    Ok(select(db, tenant, Some(id), &Filter::default(), &Window::FIRST.into()).await?.pop())
 }
 
 pub async fn lock(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Result<Option<Destination>> {
@@ -109,7 +110,7 @@ pub async fn lock(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Result
     get(db, tenant, id).await
 }
 
-/// Those of a kind that have this name: names are not unique.
+/// Those of a kind that have this name. It is one, but for doubles from before names had to differ.
 pub async fn by_name(
     db: &mut PgConnection,
     tenant: Uuid,
@@ -129,6 +130,25 @@ pub async fn by_name(
     Ok(found)
 }
 
+/// Another than this one of the same kind and name.
+pub async fn namesake(
+    db: &mut PgConnection,
+    tenant: Uuid,
+    kind: TargetKind,
+    name: &DisplayName,
+    but: Uuid,
+) -> sqlx::Result<Option<(Uuid, UsedKind)>> {
+    let row = sqlx::query!(
+        r#"select id, kind as "kind: UsedKind" from destinations
+            where tenant_id = $1 and kind = $2 and name = $3 and id <> $4 order by id limit 1"#,
+        tenant,
+        kind.as_str(),
+        name as _,
+        but
+    );
+    Ok(row.fetch_optional(db).await?.map(|row| (row.id, row.kind)))
+}
+
 /// Which destinations to list.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
@@ -142,14 +162,14 @@ pub async fn list(
     db: impl PgExecutor<'_>,
     tenant: Uuid,
     filter: &Filter,
-    window: Window,
+    sorted: &Sorted,
 ) -> sqlx::Result<Vec<Destination>> {
-    select(db, tenant, None, filter, window).await
+    select(db, tenant, None, filter, sorted).await
 }
 
 /// All of a tenant's destinations.
 pub async fn all(db: impl PgExecutor<'_>, tenant: Uuid) -> sqlx::Result<Vec<Destination>> {
-    select(db, tenant, None, &Filter::default(), Window::ALL).await
+    select(db, tenant, None, &Filter::default(), &Window::ALL.into()).await
 }
 
 async fn select(
@@ -157,26 +177,43 @@ async fn select(
     tenant: Uuid,
     id: Option<Uuid>,
     filter: &Filter,
-    window: Window,
+    sorted: &Sorted,
 ) -> sqlx::Result<Vec<Destination>> {
-    let rows = sqlx::query_as!(
+    macro_rules! rows {
+        ($order:tt) => {
+    sqlx::query_as!(
         Row,
         r#"select id, tenant_id, kind, name as "name: _", number as "number: _", config, pin is not null as "has_pin!",
                   version, created_at, updated_at
-             from destinations
-            where tenant_id = $1 and ($2::uuid is null or id = $2) and id > $3 and ($4::text is null or kind = $4)
+             from destinations, lateral (
+                 select (case $8::text when 'name' then lower(name) when 'number' then lpad(coalesce(number::text, ''), 30) when 'kind' then kind else '' end) collate "C" as key,
+                        (case $8::text when 'name' then lower($9::text) when 'number' then lpad($9::text, 30) when 'kind' then $9::text else '' end) collate "C" as after) k
+            where tenant_id = $1 and ($2::uuid is null or id = $2) and ($4::text is null or kind = $4)
               and ($6::text is null or strpos(lower(name), lower($6)) > 0) and ($7::text is null or number = $7)
-            order by id limit $5"#,
+              and "# + $order + " limit $5",
         tenant,
         id,
-        window.after,
+        sorted.window.after,
         filter.kind.map(TargetKind::as_str),
-        window.fetch(),
+        sorted.window.fetch(),
         filter.name,
-        filter.number
+        filter.number,
+        sorted.by,
+        sorted.key,
+        sorted.is_down
     )
     .fetch_all(db)
-    .await?;
+    .await
+        };
+    }
+    let rows = if sorted.is_plain() {
+        rows!("id > $3 and ($9::text is null or $10::bool) order by id")
+    } else {
+        rows!(
+            "($9::text is null or case when $10 then (k.key, id) < (k.after, $3) else (k.key, id) > (k.after, $3) end)
+             order by case when $10 then null else k.key end, case when $10 then null else id end, k.key desc, id desc"
+        )
+    }?;
     rows.into_iter().map(Destination::try_from).collect()
 }
 

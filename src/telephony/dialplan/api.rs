@@ -15,7 +15,10 @@ use crate::{
         labels::{self, ExternalIdQuery, Kind, Labelled, With},
         problem::Problem,
     },
-    model::paging::{Page, PageQuery},
+    model::{
+        paging::{Page, PageQuery},
+        sorting::{self, CREATED, SortQuery},
+    },
     tenancy::{Api, auth::actor::Actor},
 };
 
@@ -54,8 +57,13 @@ struct NameQuery {
     name: Option<String>,
 }
 
+/// What the list can be sorted by.
+const SORTS: [&str; 3] = [CREATED, "name", "position"];
+
 /// List a tenant's dialplan entries
-#[utoipa::path(tag = "dialplan", params(NameQuery, ExternalIdQuery, PageQuery), responses((status = 200, body = Page<DialplanEntry>)))]
+///
+/// It can be sorted by `created_at`, `name` or `position`.
+#[utoipa::path(tag = "dialplan", params(NameQuery, ExternalIdQuery, SortQuery, PageQuery), responses((status = 200, body = Page<DialplanEntry>)))]
 #[get("/v1/tenants/{tenant_id}/dialplan-entries")]
 pub async fn list_entries(
     api: Data<Api>,
@@ -63,15 +71,25 @@ pub async fn list_entries(
     path: Path<Uuid>,
     query: Query<NameQuery>,
     named: Query<ExternalIdQuery>,
+    sort: Query<SortQuery>,
     page: Query<PageQuery>,
 ) -> Result<Json<Page<Labelled<DialplanEntry>>>, Problem> {
     let tenant = actor.in_tenant(path.into_inner())?;
-    let window = page.window()?;
+    let sorted = sort.sorted(&page, &SORTS)?;
     let mut db = api.read(&actor).await?;
     crate::tenancy::tenants::store::get(&mut *db, tenant).await?.ok_or_else(|| Problem::not_found("tenant"))?;
-    let window = named.within(&mut db, Kind::DialplanEntry, Some(tenant), window).await?;
-    let entries = store::list(&mut *db, tenant, query.name.as_deref(), window).await?;
-    Ok(Json(labels::page(&mut db, window.page(entries, |entry| entry.id)).await?))
+    let sorted = named.sorted(&mut db, Kind::DialplanEntry, Some(tenant), sorted).await?;
+    let entries = store::list(&mut *db, tenant, query.name.as_deref(), &sorted).await?;
+    Ok(Json(labels::page(&mut db, sorted.page(entries, |entry| entry.id, sort_key)).await?))
+}
+
+/// The key of one in this order.
+fn sort_key(entry: &DialplanEntry, by: &str) -> String {
+    match by {
+        "name" => entry.name.to_string(),
+        "position" => sorting::number_key(entry.position),
+        _ => String::new(),
+    }
 }
 
 /// Show a dialplan entry

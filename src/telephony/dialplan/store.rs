@@ -4,7 +4,11 @@ use sqlx::{PgConnection, PgExecutor, types::Json};
 use uuid::Uuid;
 
 use super::{DialplanEntry, cost};
-use crate::{model::paging::Window, routing::entries::EntryBody, text::DisplayName};
+use crate::{
+    model::{paging::Window, sorting::Sorted},
+    routing::entries::EntryBody,
+    text::DisplayName,
+};
 
 struct Row {
     id: Uuid,
@@ -69,7 +73,7 @@ pub async fn update(db: &mut PgConnection, entry: &DialplanEntry) -> sqlx::Resul
 }
 
 pub async fn get(db: impl PgExecutor<'_>, tenant: Uuid, id: Uuid) -> sqlx::Result<Option<DialplanEntry>> {
-    Ok(select(db, tenant, Some(id), None, Window::FIRST).await?.pop())
+    Ok(select(db, tenant, Some(id), None, &Window::FIRST.into()).await?.pop())
 }
 
 pub async fn lock(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Result<Option<DialplanEntry>> {
@@ -84,9 +88,9 @@ pub async fn list(
     db: impl PgExecutor<'_>,
     tenant: Uuid,
     name: Option<&str>,
-    window: Window,
+    sorted: &Sorted,
 ) -> sqlx::Result<Vec<DialplanEntry>> {
-    select(db, tenant, None, name, window).await
+    select(db, tenant, None, name, sorted).await
 }
 
 async fn select(
@@ -94,22 +98,40 @@ async fn select(
     tenant: Uuid,
     id: Option<Uuid>,
     name: Option<&str>,
-    window: Window,
+    sorted: &Sorted,
 ) -> sqlx::Result<Vec<DialplanEntry>> {
-    let rows = sqlx::query_as!(
+    macro_rules! rows {
+        ($order:tt) => {
+    sqlx::query_as!(
         Row,
         r#"select id, tenant_id, position, name as "name: _", enabled, body as "body: _", version, created_at, updated_at
-             from dialplan_entries
-            where tenant_id = $1 and ($2::uuid is null or id = $2) and id > $3
-              and ($5::text is null or strpos(lower(name), lower($5)) > 0) order by id limit $4"#,
+             from dialplan_entries, lateral (
+                 select (case $6::text when 'name' then lower(name) when 'position' then lpad((position::bigint + 3000000000)::text, 12, '0') else '' end) collate "C" as key,
+                        (case $6::text when 'name' then lower($7::text) when 'position' then $7::text else '' end) collate "C" as after) k
+            where tenant_id = $1 and ($2::uuid is null or id = $2)
+              and ($5::text is null or strpos(lower(name), lower($5)) > 0)
+              and "# + $order + " limit $4",
         tenant,
         id,
-        window.after,
-        window.fetch(),
-        name
+        sorted.window.after,
+        sorted.window.fetch(),
+        name,
+        sorted.by,
+        sorted.key,
+        sorted.is_down
     )
     .fetch_all(db)
-    .await?;
+    .await
+        };
+    }
+    let rows = if sorted.is_plain() {
+        rows!("id > $3 and ($7::text is null or $8::bool) order by id")
+    } else {
+        rows!(
+            "($7::text is null or case when $8 then (k.key, id) < (k.after, $3) else (k.key, id) > (k.after, $3) end)
+             order by case when $8 then null else k.key end, case when $8 then null else id end, k.key desc, id desc"
+        )
+    }?;
     Ok(rows.into_iter().map(DialplanEntry::from).collect())
 }
 

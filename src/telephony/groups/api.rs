@@ -20,6 +20,7 @@ use crate::{
         error::Error,
         paging::{Page, PageQuery},
         put::Put,
+        sorting::{CREATED, SortQuery},
         which::Which,
     },
     node::changes::Change,
@@ -58,8 +59,13 @@ struct ListQuery {
     number: Option<String>,
 }
 
+/// What the list can be sorted by.
+const SORTS: [&str; 3] = [CREATED, "name", "number"];
+
 /// List a tenant's groups
-#[utoipa::path(tag = "groups", params(ListQuery, ExternalIdQuery, PageQuery), responses((status = 200, body = Page<Group>)))]
+///
+/// It can be sorted by `created_at`, `name` or `number`.
+#[utoipa::path(tag = "groups", params(ListQuery, ExternalIdQuery, SortQuery, PageQuery), responses((status = 200, body = Page<Group>)))]
 #[get("/v1/tenants/{tenant_id}/groups")]
 pub async fn list_groups(
     api: Data<Api>,
@@ -67,16 +73,26 @@ pub async fn list_groups(
     path: Path<Uuid>,
     query: Query<ListQuery>,
     named: Query<ExternalIdQuery>,
+    sort: Query<SortQuery>,
     page: Query<PageQuery>,
 ) -> Result<Json<Page<Labelled<Group>>>, Problem> {
     let tenant = actor.in_tenant(path.into_inner())?;
-    let window = page.window()?;
+    let sorted = sort.sorted(&page, &SORTS)?;
     let mut db = api.read(&actor).await?;
     crate::tenancy::tenants::store::get(&mut *db, tenant).await?.ok_or_else(|| Problem::not_found("tenant"))?;
-    let window = named.within(&mut db, Kind::Group, Some(tenant), window).await?;
+    let sorted = named.sorted(&mut db, Kind::Group, Some(tenant), sorted).await?;
     let ListQuery { name, number } = query.into_inner();
-    let groups = store::list(&mut *db, tenant, &store::Filter { name, number }, window).await?;
-    Ok(Json(labels::page(&mut db, window.page(groups, |group| group.id)).await?))
+    let groups = store::list(&mut *db, tenant, &store::Filter { name, number }, &sorted).await?;
+    Ok(Json(labels::page(&mut db, sorted.page(groups, |group| group.id, sort_key)).await?))
+}
+
+/// The key of one in this order.
+fn sort_key(group: &Group, by: &str) -> String {
+    match by {
+        "name" => group.name.to_string(),
+        "number" => group.number.as_ref().map(ToString::to_string).unwrap_or_default(),
+        _ => String::new(),
+    }
 }
 
 /// Show a group

@@ -23,7 +23,7 @@ pub async fn detach(change: &mut Change, tenant: Uuid, extensions: &[Uuid]) -> R
         update(change, tenant, group.id, patch, None).await?;
     }
     let queues = destinations::store::Filter { kind: Some(TargetKind::Queue), ..Default::default() };
-    let queues = destinations::store::list(change.db(), tenant, &queues, Window::ALL).await?;
+    let queues = destinations::store::list(change.db(), tenant, &queues, &Window::ALL.into()).await?;
     for queue in queues {
         let Config::Queue(mut config) = queue.config else { continue };
         let before = config.tiers.len();

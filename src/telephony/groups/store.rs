@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::Group;
 use crate::{
-    model::{destination::Target, paging::Window, which::Which},
+    model::{destination::Target, paging::Window, sorting::Sorted, which::Which},
     routing::Strategy,
     text::{ExtensionNumber, GroupName},
 };
@@ -110,7 +110,7 @@ pub async fn set_members(db: &mut PgConnection, group: &Group) -> sqlx::Result<(
 }
 
 pub async fn get(db: impl PgExecutor<'_>, tenant: Uuid, id: Uuid) -> sqlx::Result<Option<Group>> {
-    Ok(select(db, tenant, Some(id), &Filter::default(), Window::FIRST).await?.pop())
+    Ok(select(db, tenant, Some(id), &Filter::default(), &Window::FIRST.into()).await?.pop())
 }
 
 pub async fn lock(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Result<Option<Group>> {
@@ -140,8 +140,8 @@ pub struct Filter {
     pub number: Option<String>,
 }
 
-pub async fn list(db: impl PgExecutor<'_>, tenant: Uuid, filter: &Filter, window: Window) -> sqlx::Result<Vec<Group>> {
-    select(db, tenant, None, filter, window).await
+pub async fn list(db: impl PgExecutor<'_>, tenant: Uuid, filter: &Filter, sorted: &Sorted) -> sqlx::Result<Vec<Group>> {
+    select(db, tenant, None, filter, sorted).await
 }
 
 async fn select(
@@ -149,8 +149,10 @@ async fn select(
     tenant: Uuid,
     id: Option<Uuid>,
     filter: &Filter,
-    window: Window,
+    sorted: &Sorted,
 ) -> sqlx::Result<Vec<Group>> {
+    macro_rules! rows {
+        ($order:tt) => {
     sqlx::query_as!(
         Row,
         r#"select g.id, g.tenant_id, coalesce(g.shown_name, g.name) as "name!: GroupName", g.number as "number: _", g.ring_seconds,
@@ -158,21 +160,36 @@ async fn select(
                   array(select m.extension_id from group_members m
                          where m.tenant_id = g.tenant_id and m.group_id = g.id order by m.position) as "members!",
                   g.version, g.created_at, g.updated_at
-             from groups g
-            where g.tenant_id = $1 and ($2::uuid is null or g.id = $2) and g.id > $3
+             from groups g, lateral (
+                 select (case $7::text when 'name' then lower(coalesce(g.shown_name, g.name)) when 'number' then lpad(coalesce(g.number::text, ''), 30) else '' end) collate "C" as key,
+                        (case $7::text when 'name' then lower($8::text) when 'number' then lpad($8::text, 30) else '' end) collate "C" as after) k
+            where g.tenant_id = $1 and ($2::uuid is null or g.id = $2)
               and ($5::text is null or strpos(lower(coalesce(g.shown_name, g.name)), lower($5)) > 0)
               and ($6::text is null or g.number = $6)
-            order by g.id limit $4"#,
+              and "# + $order + " limit $4",
         tenant,
         id,
-        window.after,
-        window.fetch(),
+        sorted.window.after,
+        sorted.window.fetch(),
         filter.name,
-        filter.number
+        filter.number,
+        sorted.by,
+        sorted.key,
+        sorted.is_down
     )
     .fetch_all(db)
     .await
-    .map(|rows| rows.into_iter().map(Group::from).collect())
+        };
+    }
+    let rows = if sorted.is_plain() {
+        rows!("g.id > $3 and ($8::text is null or $9::bool) order by g.id")
+    } else {
+        rows!(
+            "($8::text is null or case when $9 then (k.key, g.id) < (k.after, $3) else (k.key, g.id) > (k.after, $3) end)
+             order by case when $9 then null else k.key end, case when $9 then null else g.id end, k.key desc, g.id desc"
+        )
+    }?;
+    Ok(rows.into_iter().map(Group::from).collect())
 }
 
 /// A group that rings some extensions.

@@ -140,30 +140,59 @@ fn states(text: &str) -> Result<Vec<State>, Error> {
     all.ok_or_else(|| Error::query("states", Code::NotAChoice))
 }
 
-/// List calls, newest first
+/// In which order calls are wanted.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct CallOrder {
+    /// `started_at` for the oldest first; `-started_at`, the newest first, if absent. A cursor belongs to the order that it was given for.
+    pub sort: Option<String>,
+}
+
+impl CallOrder {
+    fn is_up(&self) -> Result<bool, Error> {
+        match self.sort.as_deref() {
+            None | Some("-started_at") => Ok(false),
+            Some("started_at") => Ok(true),
+            Some(_) => Err(Error::query("sort", Code::UnknownSort.with("known", "started_at, -started_at"))),
+        }
+    }
+}
+
+/// List calls, newest first unless asked otherwise
 ///
 /// An agent sees the calls that they were on, or that rang their phones.
-#[utoipa::path(tag = "calls", params(TenantQuery, CallFilter, PageQuery), responses((status = 200, body = Page<Call>)))]
+#[utoipa::path(tag = "calls", params(TenantQuery, CallFilter, CallOrder, PageQuery), responses((status = 200, body = Page<Call>)))]
 #[get("/v1/calls")]
 pub async fn list_calls(
     api: Data<Api>,
     actor: Actor,
     tenant: Query<TenantQuery>,
     filter: Query<CallFilter>,
+    order: Query<CallOrder>,
     page: Query<PageQuery>,
 ) -> Result<Json<Page<Call>>, Problem> {
     let tenant = actor.tenant_or(tenant.tenant_id)?;
     let wanted = filter.wanted(tenant, actor.only_own())?;
+    let is_up = order.is_up()?;
     let window = page.key_window()?;
-    let before = window.after.as_deref().map(place).transpose()?;
+    let last = window.after.as_deref().map(|key| place(key, is_up)).transpose()?;
     let mut db = api.read(&actor).await?;
-    let places = store::places(&mut db, tenant, &wanted, before, window.fetch()).await?;
-    let calls = store::at(&mut *db, tenant, &places).await?;
-    Ok(Json(window.page(calls, |call| format!("{} {}", call.started_at.to_rfc3339(), call.id))))
+    let places = if is_up {
+        store::places_up(&mut db, tenant, &wanted, last, window.fetch()).await?
+    } else {
+        store::places(&mut db, tenant, &wanted, last, window.fetch()).await?
+    };
+    let mut calls = store::at(&mut *db, tenant, &places).await?;
+    if is_up {
+        calls.reverse();
+    }
+    let sign = if is_up { "up " } else { "" };
+    Ok(Json(window.page(calls, |call| format!("{sign}{} {}", call.started_at.to_rfc3339(), call.id))))
 }
 
-fn place(key: &str) -> Result<Place, Error> {
-    let place = key.split_once(' ').and_then(|(at, id)| Some((at.parse().ok()?, id.parse().ok()?)));
+fn place(key: &str, is_up: bool) -> Result<Place, Error> {
+    let key = if is_up { key.strip_prefix("up ") } else { Some(key) };
+    let place = key.and_then(|key| key.split_once(' ')).and_then(|(at, id)| Some((at.parse().ok()?, id.parse().ok()?)));
     place.ok_or_else(paging::wrong_cursor)
 }
 

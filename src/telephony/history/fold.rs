@@ -268,7 +268,10 @@ impl<'a> Fold<'a> {
             return State::Voicemail;
         }
         if let Some(queue) = queue {
-            let gave_up = queue.why.as_deref() == Some("BREAK_OUT") || self.ended_by() == EndedBy::Caller;
+            // Whoever pressed the key to be called back did not give up.
+            let is_by_key = queue.why.as_deref() == Some("EXIT_WITH_KEY");
+            let gave_up =
+                !is_by_key && (queue.why.as_deref() == Some("BREAK_OUT") || self.ended_by() == EndedBy::Caller);
             return if gave_up { State::Abandoned } else { State::Missed };
         }
         let rang = self.others().iter().any(|leg| leg.outbound);

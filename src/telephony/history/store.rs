@@ -84,6 +84,40 @@ pub async fn places(
     Ok(found)
 }
 
+/// The ids of the oldest calls that are asked for, after a place.
+pub async fn places_up(
+    db: &mut PgConnection,
+    tenant: Uuid,
+    wanted: &Wanted,
+    after: Option<Place>,
+    limit: i64,
+) -> sqlx::Result<Vec<Place>> {
+    let Some(oldest) = oldest(&mut *db, tenant).await? else { return Ok(Vec::new()) };
+    let since = wanted.since.map_or(oldest, |since| since.max(oldest));
+    let after = after.filter(|after| after.0 >= since).unwrap_or((since, Uuid::nil()));
+    // No id is smaller than this one: calls that began at that very moment are left out.
+    let latest = Utc::now() + TimeDelta::days(3);
+    let end = (wanted.until.map_or(latest, |until| until.min(latest)), Uuid::nil());
+    if wanted.is_plain() {
+        return walk_up(db, tenant, wanted, after, end, limit).await;
+    }
+    let mut found = Vec::new();
+    let mut month = Month::of(after.0);
+    while found.len() < usize::try_from(limit).unwrap_or_default() && month.begins() < end.0 {
+        let rest = limit - i64::try_from(found.len()).unwrap_or_default();
+        let to = if month.next().begins() < end.0 { (month.next().begins(), Uuid::nil()) } else { end };
+        let mut some = few(db, tenant, wanted, month.begins().max(after.0), to).await?;
+        if i64::try_from(some.len()).unwrap_or(i64::MAX) < FEW {
+            some.retain(|place| *place > after);
+            found.extend(some.into_iter().rev().take(usize::try_from(rest).unwrap_or_default()));
+        } else {
+            found.extend(walk_up(db, tenant, wanted, after.max((month.begins(), Uuid::nil())), to, rest).await?);
+        }
+        month = month.next();
+    }
+    Ok(found)
+}
+
 /// When the tenant's oldest call began.
 async fn oldest(db: impl PgExecutor<'_>, tenant: Uuid) -> sqlx::Result<Option<DateTime<Utc>>> {
     let oldest = "select started_at from calls where tenant_id = $1 order by started_at limit 1";
@@ -149,6 +183,38 @@ async fn walk(
         wanted.pattern(),
         limit,
         &wanted.any
+    );
+    Ok(rows.fetch_all(db).await?.into_iter().map(|row| (row.started_at, row.id)).collect())
+}
+
+/// The same, oldest first.
+async fn walk_up(
+    db: &mut PgConnection,
+    tenant: Uuid,
+    wanted: &Wanted,
+    after: Place,
+    to: Place,
+    limit: i64,
+) -> sqlx::Result<Vec<Place>> {
+    let rows = sqlx::query!(
+        "select started_at, id from calls
+          where tenant_id = $1 and ($2::bigint[] = '{}' or facets @> $2) and started_at >= $3 and started_at <= $4
+            and (started_at, id) > ($3, $12) and (started_at, id) < ($4, $5) and ($6::int is null or talk_ms >= $6::bigint * 1000)
+            and ($7::int is null or talk_ms < ($7::bigint + 1) * 1000) and not ($8 and recorded)
+            and ($9::text is null or sought like $9) and ($11::bigint[] = '{}' or facets && $11)
+          order by started_at, id limit $10",
+        tenant,
+        &wanted.facets,
+        after.0,
+        to.0,
+        to.1,
+        wanted.least,
+        wanted.most,
+        wanted.unrecorded,
+        wanted.pattern(),
+        limit,
+        &wanted.any,
+        after.1
     );
     Ok(rows.fetch_all(db).await?.into_iter().map(|row| (row.started_at, row.id)).collect())
 }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{
     NewNumber, Number, NumberPatch, NumberStatus, Outbound,
     assignments::{self, AgentNumbers, Assign},
-    bulk::{self, Report},
+    bulk::{self, BulkNumbers, Report},
     create, delete, store, update,
 };
 use crate::{
@@ -63,10 +63,10 @@ pub struct BulkQuery {
     partial: bool,
 }
 
-/// Add many phone numbers: lines of `+12025550123,provider,US`, as CSV or plain text
+/// Add many phone numbers: lines of `+12025550123,provider,US`, as CSV or plain text, or JSON
 ///
-/// Without `partial`, if some lines have errors, nothing is added, and the answer is a 422 with the report.
-#[utoipa::path(tag = "phone numbers", params(TenantQuery, BulkQuery), request_body(content = String, content_type = "text/csv"), responses((status = 201, body = Report), (status = 422, body = Report)))]
+/// CSV may have a line of headings: `number`, `provider`, `country`, `external_id`, and `metadata.KEY` for each key of their metadata. Without `partial`, if some lines have errors, nothing is added, and the answer is a 422 with the report.
+#[utoipa::path(tag = "phone numbers", params(TenantQuery, BulkQuery), request_body(content((BulkNumbers = "application/json"), (String = "text/csv"))), responses((status = 201, body = Report), (status = 422, body = Report)))]
 #[post("/v1/phone-numbers/bulk")]
 pub async fn create_numbers(
     api: Data<Api>,
@@ -82,7 +82,7 @@ pub async fn create_numbers(
 /// Add many phone numbers, at another path
 ///
 /// The same as `POST /v1/phone-numbers/bulk`.
-#[utoipa::path(tag = "phone numbers", params(TenantQuery, BulkQuery), request_body(content = String, content_type = "text/csv"), responses((status = 201, body = Report), (status = 422, body = Report)))]
+#[utoipa::path(tag = "phone numbers", params(TenantQuery, BulkQuery), request_body(content((BulkNumbers = "application/json"), (String = "text/csv"))), responses((status = 201, body = Report), (status = 422, body = Report)))]
 #[post("/v1/phone-numbers/bulk-upload")]
 pub async fn upload_numbers(
     api: Data<Api>,
@@ -105,7 +105,11 @@ async fn add_many(
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.tenant_or(tenant)?;
     let text = body.clone();
-    let lines = apart(move || bulk::read(&text)).await??;
+    let lines = if request.is_json() {
+        bulk::from_json(input::parse_apart::<BulkNumbers>(body).await?.numbers)?
+    } else {
+        apart(move || bulk::read(&text)).await??
+    };
     let _turn = api.turn().await?;
     let work = async |change: &mut Change| {
         let report = bulk::add(change, tenant, lines, partial).await?;

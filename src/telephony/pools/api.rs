@@ -14,7 +14,10 @@ use crate::{
         labels::{self, ExternalIdQuery, Kind, Labelled, With},
         problem::Problem,
     },
-    model::paging::{Page, PageQuery},
+    model::{
+        paging::{Page, PageQuery},
+        sorting::{CREATED, SortQuery},
+    },
     tenancy::{Api, auth::actor::Actor, tenants},
 };
 
@@ -40,23 +43,37 @@ pub async fn create_pool(
     request.run(&api, &actor, &body, work).await
 }
 
+/// What the list can be sorted by.
+const SORTS: [&str; 2] = [CREATED, "first_number"];
+
 /// List a tenant's extension pools, with how much of each is used
-#[utoipa::path(tag = "pools", params(ExternalIdQuery, PageQuery), responses((status = 200, body = Page<Pool>)))]
+///
+/// It can be sorted by `created_at` or `first_number`.
+#[utoipa::path(tag = "pools", params(ExternalIdQuery, SortQuery, PageQuery), responses((status = 200, body = Page<Pool>)))]
 #[get("/v1/tenants/{tenant_id}/pools")]
 pub async fn list_pools(
     api: Data<Api>,
     actor: Actor,
     path: Path<Uuid>,
     named: Query<ExternalIdQuery>,
+    sort: Query<SortQuery>,
     page: Query<PageQuery>,
 ) -> Result<Json<Page<Labelled<Pool>>>, Problem> {
     let tenant = actor.in_tenant(path.into_inner())?;
-    let window = page.window()?;
+    let sorted = sort.sorted(&page, &SORTS)?;
     let mut db = api.read(&actor).await?;
     tenants::store::get(&mut *db, tenant).await?.ok_or_else(|| Problem::not_found("tenant"))?;
-    let window = named.within(&mut db, Kind::Pool, Some(tenant), window).await?;
-    let pools = store::list(&mut *db, tenant, window).await?;
-    Ok(Json(labels::page(&mut db, window.page(pools, |pool| pool.id)).await?))
+    let sorted = named.sorted(&mut db, Kind::Pool, Some(tenant), sorted).await?;
+    let pools = store::list(&mut *db, tenant, &sorted).await?;
+    Ok(Json(labels::page(&mut db, sorted.page(pools, |pool| pool.id, sort_key)).await?))
+}
+
+/// The key of one in this order.
+fn sort_key(pool: &Pool, by: &str) -> String {
+    match by {
+        "first_number" => pool.first_number.to_string(),
+        _ => String::new(),
+    }
 }
 
 /// Show an extension pool

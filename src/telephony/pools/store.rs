@@ -4,7 +4,7 @@ use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
 use super::{HeldNumber, Pool};
-use crate::model::paging::Window;
+use crate::model::{paging::Window, sorting::Sorted};
 
 pub async fn insert(db: &mut PgConnection, tenant: Uuid, id: Uuid, first: i64, last: i64) -> sqlx::Result<()> {
     sqlx::query!(
@@ -20,15 +20,17 @@ pub async fn insert(db: &mut PgConnection, tenant: Uuid, id: Uuid, first: i64, l
 }
 
 pub async fn get(db: impl PgExecutor<'_>, tenant: Uuid, id: Uuid) -> sqlx::Result<Option<Pool>> {
-    let pools = select(db, tenant, Some(id), Window::FIRST).await?;
+    let pools = select(db, tenant, Some(id), &Window::FIRST.into()).await?;
     Ok(pools.into_iter().next())
 }
 
-pub async fn list(db: impl PgExecutor<'_>, tenant: Uuid, window: Window) -> sqlx::Result<Vec<Pool>> {
-    select(db, tenant, None, window).await
+pub async fn list(db: impl PgExecutor<'_>, tenant: Uuid, sorted: &Sorted) -> sqlx::Result<Vec<Pool>> {
+    select(db, tenant, None, sorted).await
 }
 
-async fn select(db: impl PgExecutor<'_>, tenant: Uuid, id: Option<Uuid>, window: Window) -> sqlx::Result<Vec<Pool>> {
+async fn select(db: impl PgExecutor<'_>, tenant: Uuid, id: Option<Uuid>, sorted: &Sorted) -> sqlx::Result<Vec<Pool>> {
+    macro_rules! rows {
+        ($order:tt) => {
     sqlx::query_as!(
         Pool,
         r#"
@@ -41,17 +43,31 @@ async fn select(db: impl PgExecutor<'_>, tenant: Uuid, id: Option<Uuid>, window:
                lateral (select count(*) as held from held_numbers h
                          where h.tenant_id = p.tenant_id and (h.until is null or h.until > now())
                            and h.number ~ '^[1-9][0-9]{1,14}$' and h.number::bigint between p.first_number and p.last_number
-                           and not exists (select 1 from names n where n.tenant_id = h.tenant_id and n.name = h.number)) h
-         where p.tenant_id = $1 and ($2::uuid is null or p.id = $2) and p.id > $3
-         order by p.id limit $4
-        "#,
+                           and not exists (select 1 from names n where n.tenant_id = h.tenant_id and n.name = h.number)) h, lateral (
+                 select (case $5::text when 'first_number' then lpad(coalesce(p.first_number::text, ''), 30) else '' end) collate "C" as key,
+                        (case $5::text when 'first_number' then lpad($6::text, 30) else '' end) collate "C" as after) k
+            where p.tenant_id = $1 and ($2::uuid is null or p.id = $2)
+              and "# + $order + " limit $4",
         tenant,
         id,
-        window.after,
-        window.fetch()
+        sorted.window.after,
+        sorted.window.fetch(),
+        sorted.by,
+        sorted.key,
+        sorted.is_down
     )
     .fetch_all(db)
     .await
+        };
+    }
+    if sorted.is_plain() {
+        rows!("p.id > $3 and ($6::text is null or $7::bool) order by p.id")
+    } else {
+        rows!(
+            "($6::text is null or case when $7 then (k.key, p.id) < (k.after, $3) else (k.key, p.id) > (k.after, $3) end)
+             order by case when $7 then null else k.key end, case when $7 then null else p.id end, k.key desc, p.id desc"
+        )
+    }
 }
 
 pub async fn update(db: &mut PgConnection, tenant: Uuid, id: Uuid, first: i64, last: i64) -> sqlx::Result<()> {
@@ -166,7 +182,7 @@ pub struct Usage {
 }
 
 pub async fn usage(db: &mut PgConnection, tenant: Uuid) -> sqlx::Result<Usage> {
-    let pools = select(db, tenant, None, Window::FIRST).await?;
+    let pools = select(db, tenant, None, &Window::FIRST.into()).await?;
     Ok(pools.iter().fold(Usage::default(), |all, pool| Usage {
         used: all.used + pool.used,
         held: all.held + pool.held,

@@ -1,22 +1,10 @@
 //! `/v1/recordings`: recordings of calls, found, heard, shared, held and deleted.
 
-use std::{
-    collections::HashMap,
-    io,
-    sync::{LazyLock, Mutex, PoisonError},
-    time::{Duration, Instant},
-};
-
 use actix_web::{
-    HttpRequest, HttpResponse,
-    body::SizedStream,
-    delete, get,
-    http::header,
-    patch, post,
+    HttpRequest, HttpResponse, delete, get, patch, post,
     web::{Bytes, Data, Json, Path, Query},
 };
 use chrono::{DateTime, TimeDelta, Utc};
-use futures_util::{StreamExt as _, stream};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -24,8 +12,8 @@ use super::{
     Content, Recording, RecordingPatch, Wanted,
     arrival::place,
     delete, heard, links,
-    range::{self, Part},
-    sealed::{CHUNK, Chunks, ContentKey, Whose},
+    sealed::{ContentKey, Whose},
+    sound::{Sound, is_new_hearing},
     store, update,
     vault::Vault,
 };
@@ -48,12 +36,6 @@ use crate::{
     text::Code,
 };
 
-/// Whoever hears a recording in parts is logged once within this time.
-const ONE_HEARING: Duration = Duration::from_mins(5);
-/// How many hearings a node remembers.
-const REMEMBERED: usize = 10_000;
-/// How much is read from the store at once.
-const PIECE: u64 = 4 * CHUNK as u64;
 /// For how many seconds a link is good, if nothing else is asked for, at least and at most.
 const LINK: i64 = 3600;
 const SHORTEST_LINK: i64 = 60;
@@ -200,26 +182,12 @@ pub async fn hear_recording(
     let tenant = actor.tenant_or(tenant.tenant_id)?;
     let id = path.into_inner();
     found(&api, &actor, tenant, id).await?;
-    let sound = Sound::open(&api, vault, Whose { tenant, id }).await?;
+    let sound = open(&api, vault, Whose { tenant, id }).await?;
     let action = if how.download { "download" } else { "hear" };
     if how.download || is_new_hearing(actor.id, id) {
         note(&api, actor.author(&request), tenant, id, action).await?;
     }
     sound.answer(&request, how.download).await
-}
-
-/// Whether this is not the next part of what somebody hears already.
-fn is_new_hearing(who: Uuid, what: Uuid) -> bool {
-    static HEARD: LazyLock<Mutex<HashMap<(Uuid, Uuid), Instant>>> = LazyLock::new(Mutex::default);
-    let mut heard = HEARD.lock().unwrap_or_else(PoisonError::into_inner);
-    if heard.len() >= REMEMBERED {
-        heard.retain(|_, at| at.elapsed() < ONE_HEARING);
-    }
-    let is_new = heard.get(&(who, what)).is_none_or(|at| at.elapsed() >= ONE_HEARING);
-    if is_new && heard.len() < REMEMBERED {
-        heard.insert((who, what), Instant::now());
-    }
-    is_new
 }
 
 async fn note(api: &Data<Api>, author: Author, tenant: Uuid, id: Uuid, action: &str) -> Result<(), Problem> {
@@ -228,87 +196,13 @@ async fn note(api: &Data<Api>, author: Author, tenant: Uuid, id: Uuid, action: &
     Ok(change.commit_quietly().await?)
 }
 
-/// What can be heard of a recording.
-struct Sound {
-    vault: Data<Vault>,
-    content: Content,
-    key: ContentKey,
-}
-
-fn away(error: &io::Error) -> Problem {
-    tracing::warn!(%error, "a recording could not be read");
-    Code::RecordingsAway.into()
-}
-
-impl Sound {
-    async fn open(api: &Data<Api>, vault: Option<Data<Vault>>, whose: Whose) -> Result<Self, Problem> {
-        let vault = vault.ok_or_else(|| Problem::from(Code::RecordingsAway))?;
-        let content =
-            store::content(&mut *api.changes.within(Some(whose.tenant)).await?, whose.tenant, whose.id).await?;
-        let content = content.ok_or_else(|| Problem::not_found("recording"))?;
-        let key = key_of(api, &content)?;
-        Ok(Self { vault, content, key })
-    }
-
-    async fn answer(self, request: &HttpRequest, download: bool) -> Result<HttpResponse, Problem> {
-        let length = self.content.bytes;
-        let text = |name: header::HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
-        let tag = format!("\"{}\"", self.content.sha256);
-        // A part of what the player has is no part of anything else.
-        let is_same = text(header::IF_RANGE).is_none_or(|wanted| wanted == tag);
-        let wanted = text(header::RANGE).filter(|_| is_same);
-        let (mut answer, part) = match range::part(wanted, length) {
-            Part::Nothing => {
-                let there = format!("bytes */{length}");
-                return Ok(HttpResponse::RangeNotSatisfiable().insert_header((header::CONTENT_RANGE, there)).finish());
-            }
-            Part::Whole => (HttpResponse::Ok(), 0..length),
-            Part::Only(part) => {
-                let mut answer = HttpResponse::PartialContent();
-                let range = format!("bytes {}-{}/{length}", part.start, part.end - 1);
-                answer.insert_header((header::CONTENT_RANGE, range));
-                (answer, part)
-            }
-        };
-        let kind = if download { "attachment" } else { "inline" };
-        let name = self.content.began_at.format("recording-%Y-%m-%d-%H%M%S.wav");
-        answer
-            .content_type("audio/wav")
-            .insert_header((header::ETAG, tag))
-            .insert_header((header::ACCEPT_RANGES, "bytes"))
-            .insert_header((header::CONTENT_DISPOSITION, format!("{kind}; filename=\"{name}\"")))
-            // A browser that opens it by itself makes a page of it.
-            .insert_header((
-                header::CONTENT_SECURITY_POLICY,
-                "default-src 'none'; media-src 'self'; frame-ancestors 'none'",
-            ));
-        let (at, to) = (part.start, part.end);
-        // Read before the answer begins: a store that is away is a refusal, and no answer that breaks off.
-        let first = self.piece(at, to).await.map_err(|error| away(&error))?;
-        let next = at + first.len() as u64;
-        let rest = stream::try_unfold((self, next), move |(sound, at)| async move {
-            if at >= to {
-                return Ok(None);
-            }
-            let piece = sound.piece(at, to).await?;
-            let next = at + piece.len() as u64;
-            Ok::<_, io::Error>(Some((piece, (sound, next))))
-        });
-        let all = stream::iter([Ok(first)]).chain(rest);
-        Ok(answer.body(SizedStream::new(to - at, all)))
-    }
-
-    /// The next bytes from a place on.
-    async fn piece(&self, at: u64, to: u64) -> io::Result<Bytes> {
-        // Whole chunks, so that none is opened twice.
-        let end = (at / PIECE * PIECE + PIECE).min(to);
-        let Content { whose, store, bytes, .. } = self.content;
-        let chunks = Chunks::of(at, end, bytes);
-        let sealed = self.vault.read(store, whose, chunks.begins..chunks.ends).await?;
-        let mut plain = chunks.open(&self.key, whose, bytes, &sealed).map_err(io::Error::other)?;
-        plain.truncate(usize::try_from(end - at).unwrap_or(usize::MAX));
-        Ok(plain.into())
-    }
+/// The sound of a recording.
+async fn open(api: &Data<Api>, vault: Option<Data<Vault>>, whose: Whose) -> Result<Sound, Problem> {
+    let vault = vault.ok_or_else(|| Problem::from(Code::RecordingsAway))?;
+    let content = store::content(&mut *api.changes.within(Some(whose.tenant)).await?, whose.tenant, whose.id).await?;
+    let content = content.ok_or_else(|| Problem::not_found("recording"))?;
+    let key = key_of(api, &content)?;
+    Ok(Sound::new(Vault::clone(&vault), content, key, "recording"))
 }
 
 fn key_of(api: &Data<Api>, content: &Content) -> Result<ContentKey, Problem> {
@@ -397,9 +291,9 @@ pub async fn hear_shared_recording(
     link: Query<SharedQuery>,
 ) -> Result<HttpResponse, Problem> {
     let whose = Whose { tenant: link.tenant_id, id: path.into_inner() };
-    let sound = Sound::open(&api, vault, whose).await?;
+    let sound = open(&api, vault, whose).await?;
     let now = clock_store::now(api.pool()).await?.timestamp();
-    if now >= link.until || !links::is_signed(&sound.key, whose, link.until, &link.signature) {
+    if now >= link.until || !links::is_signed(sound.key(), whose, link.until, &link.signature) {
         return Err(Problem::not_found("recording"));
     }
     let author = Author { name: "link".into(), source: peer(&request), within: Some(whose.tenant) };

@@ -7,17 +7,16 @@ use std::{io, sync::Arc};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use metrics::counter;
-use sha2::{Digest as _, Sha256};
 use sqlx::PgPool;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
 
 use super::{
     name::FileName,
-    sealed::{CHUNK, ContentKey, Whose},
+    sealed::{CHUNK, Whose},
+    sealing::Sealing,
     store::{self, Arrived},
     vault::{Vault, Writing},
-    wav::{self, Silences},
 };
 use crate::text::keyring::{Keyring, Place, hex};
 
@@ -82,60 +81,13 @@ impl Taken {
 
 const RECORDINGS: &str = "dialplane_recordings_total";
 
-/// What is computed from a recording's bytes, on a thread that serves nobody.
-struct Work {
-    whose: Whose,
-    key: ContentKey,
-    hash: Sha256,
-    bytes: u64,
-    head: Vec<u8>,
-    /// From the first piece on; `None` if that is the beginning of no WAV file.
-    wav: Option<(wav::Head, Silences)>,
-    /// What is not sealed yet: always something, once anything has come.
-    open: Vec<u8>,
-    number: u64,
-}
-
-impl Work {
-    /// Takes the next bytes, and returns what is sealed.
-    fn take(&mut self, bytes: &[u8]) -> io::Result<Vec<u8>> {
-        self.hash.update(bytes);
-        if self.wav.is_none() && self.head.len() < wav::HEAD {
-            self.head.extend_from_slice(&bytes[..bytes.len().min(wav::HEAD - self.head.len())]);
-            let head = wav::Head::read(&self.head);
-            self.wav = head.map(|head| (head, Silences::of(head)));
-        }
-        if let Some((head, silences)) = &mut self.wav {
-            let before = usize::try_from(head.begins.saturating_sub(self.bytes)).unwrap_or(usize::MAX);
-            silences.hear(bytes.get(before..).unwrap_or_default());
-        }
-        self.bytes += bytes.len() as u64;
-        self.open.extend_from_slice(bytes);
-        let mut sealed = Vec::with_capacity(self.open.len() + CHUNK);
-        let mut done = 0;
-        // The last chunk stays open: it is sealed as such.
-        while self.open.len() - done > CHUNK {
-            sealed.extend(self.seal(done..done + CHUNK, false)?);
-            done += CHUNK;
-        }
-        self.open.drain(..done);
-        Ok(sealed)
-    }
-
-    fn seal(&mut self, part: std::ops::Range<usize>, is_last: bool) -> io::Result<Vec<u8>> {
-        let sealed = self.key.seal(self.whose, self.number, is_last, &self.open[part]).map_err(io::Error::other)?;
-        self.number += 1;
-        Ok(sealed)
-    }
-}
-
 /// A recording that is coming.
 pub struct Coming {
     arrivals: Arrivals,
     whose: Whose,
     switch: Uuid,
     name: FileName,
-    work: Work,
+    work: Sealing,
     /// `None` if a recording of this name is there: what comes is only compared with it.
     writing: Option<Writing>,
     piece: Vec<u8>,
@@ -172,16 +124,7 @@ impl Arrivals {
             store::begin(&self.pool, whose, self.vault.store()).await?;
             Some(self.vault.begin(whose).await?)
         };
-        let work = Work {
-            whose,
-            key: ContentKey::generate(),
-            hash: Sha256::new(),
-            bytes: 0,
-            head: Vec::new(),
-            wav: None,
-            open: Vec::new(),
-            number: 0,
-        };
+        let work = Sealing::of(whose);
         let piece = Vec::with_capacity(PIECE);
         Ok(Coming { arrivals: self.clone(), whose, switch, name, work, writing, piece, place })
     }
@@ -191,7 +134,7 @@ impl Coming {
     /// Takes the next bytes.
     pub async fn take(mut self, bytes: &[u8]) -> Result<Self, NotTaken> {
         self.piece.extend_from_slice(bytes);
-        if self.work.bytes + self.piece.len() as u64 > MAX_RECORDING {
+        if self.work.bytes() + self.piece.len() as u64 > MAX_RECORDING {
             self.forget().await;
             return Err(NotTaken::TooLarge);
         }
@@ -204,7 +147,7 @@ impl Coming {
         let seal = move || {
             let mut sealed = work.take(&piece)?;
             if is_last {
-                sealed.extend(work.seal(0..work.open.len(), true)?);
+                sealed.extend(work.end()?);
             }
             Ok::<_, io::Error>((work, sealed))
         };
@@ -235,9 +178,9 @@ impl Coming {
     }
 
     async fn keep(&mut self, writing: Writing, until: Option<DateTime<Utc>>) -> Result<Taken, NotTaken> {
-        let Some((head, silences)) = self.work.wav.take() else { return Err(NotTaken::NotWav) };
+        let Some((head, silences)) = self.work.sound() else { return Err(NotTaken::NotWav) };
         writing.finish().await?;
-        let milliseconds = i64::try_from(head.milliseconds(self.work.bytes)).unwrap_or(i64::MAX / 2);
+        let milliseconds = i64::try_from(head.milliseconds(self.work.bytes())).unwrap_or(i64::MAX / 2);
         let now = Utc::now();
         let until = until.filter(|until| (now - TimeDelta::days(BELIEVED_DAYS)..now).contains(until)).unwrap_or(now);
         let Whose { tenant, id } = self.whose;
@@ -251,10 +194,10 @@ impl Coming {
             channels: head.channels.into(),
             sample_rate: i32::try_from(head.rate).unwrap_or(i32::MAX),
             silences: silences.found(),
-            bytes: i64::try_from(self.work.bytes).unwrap_or(i64::MAX),
-            sha256: self.digest(),
+            bytes: i64::try_from(self.work.bytes()).unwrap_or(i64::MAX),
+            sha256: self.work.digest(),
             store: self.arrivals.vault.store(),
-            key: self.arrivals.keyring.seal(place(tenant, id), &self.work.key.text()),
+            key: self.arrivals.keyring.seal(place(tenant, id), &self.work.key().text()),
         };
         if store::keep(&self.arrivals.pool, &arrived).await? {
             return Ok(Taken::Stored);
@@ -263,14 +206,10 @@ impl Coming {
         self.compare().await
     }
 
-    fn digest(&self) -> Vec<u8> {
-        self.work.hash.clone().finalize().to_vec()
-    }
-
     async fn compare(&self) -> Result<Taken, NotTaken> {
         let known = store::known(&self.arrivals.pool, self.whose.tenant, self.name.as_str()).await?;
         match known {
-            Some(known) if known == self.digest() => Ok(Taken::Known),
+            Some(known) if known == self.work.digest() => Ok(Taken::Known),
             Some(_) => Err(NotTaken::Differs),
             // It was deleted meanwhile. If the switch sends it again, it is taken.
             None => Err(NotTaken::Busy),

@@ -1,14 +1,16 @@
 //! Recordings of calls: they come from switches, are sealed and kept, heard, held and deleted.
 //!
-//! `arrival` takes them from switches; `name` and `wav` say what a file is. `sealed` is how contents are sealed, `vault` where they are kept.
-//! `range` and `api` let people hear them, `links` without signing in. `work` is what a node does by itself.
+//! `arrival` takes them from switches; `name` and `wav` say what a file is. `sealed` is how contents are sealed, `sealing` does it while they come,
+//! and `vault` is where they are kept. `sound`, `range` and `api` let people hear them, `links` without signing in. `work` is what a node does by itself.
 
 pub mod api;
 pub mod arrival;
 mod links;
 pub mod name;
 mod range;
-mod sealed;
+pub mod sealed;
+pub mod sealing;
+pub mod sound;
 pub mod store;
 pub mod vault;
 pub mod wav;
@@ -110,13 +112,14 @@ pub struct Wanted {
 /// A recording's content in the store.
 #[derive(Debug, Clone)]
 pub struct Content {
-    whose: Whose,
-    store: Store,
+    pub whose: Whose,
+    pub store: Store,
     /// Sealed.
-    key: Vec<u8>,
-    bytes: u64,
-    sha256: String,
-    began_at: DateTime<Utc>,
+    pub key: Vec<u8>,
+    pub bytes: u64,
+    /// In hexadecimal digits.
+    pub sha256: String,
+    pub began_at: DateTime<Utc>,
 }
 
 /// Places or ends a legal hold.

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::{
-    By, CallReport, Figures, Per, ReportRow, Sums, Usage, WITHIN,
+    By, CallReport, Figures, LEVEL_WITHIN, Per, ReportRow, Sums, Usage, WITHIN,
     store::{self, Asked, Row, Whose},
 };
 use crate::{
@@ -149,7 +149,7 @@ async fn report(api: &Api, actor: &Actor, named: Option<Uuid>, query: &ReportQue
             return Err(Error::query(field, Code::NotAPeriod.with("days", MOST_DAYS)).into());
         }
     }
-    let within_seconds = query.within_seconds.unwrap_or(20);
+    let within_seconds = query.within_seconds.unwrap_or(LEVEL_WITHIN);
     if !WITHIN.contains(&within_seconds) {
         return Err(Error::query("within_seconds", Code::NotAThreshold).into());
     }

@@ -68,6 +68,9 @@ impl Per {
 /// The thresholds of service levels, in seconds.
 pub const WITHIN: [i32; 9] = [5, 10, 15, 20, 30, 45, 60, 90, 120];
 
+/// The threshold that is meant where none is said.
+pub const LEVEL_WITHIN: i32 = 20;
+
 /// Sums over calls.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sums {

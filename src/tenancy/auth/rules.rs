@@ -41,6 +41,8 @@ pub enum Resource {
     Calls,
     /// Recordings of calls.
     Recordings,
+    /// Messages that callers leave.
+    Voicemail,
     /// Figures of calls, and what a tenant used.
     Reports,
     /// Whom a tenant calls and is called by.
@@ -114,6 +116,7 @@ impl Resource {
             Self::Routes => "routes",
             Self::Calls => "calls",
             Self::Recordings => "recordings",
+            Self::Voicemail => "voicemail",
             Self::Reports => "reports",
             Self::Contacts => "contacts",
             Self::Agents => "agents",
@@ -129,7 +132,7 @@ impl Resource {
     }
 }
 
-pub const RESOURCES: [Resource; 25] = [
+pub const RESOURCES: [Resource; 26] = [
     Resource::Platform,
     Resource::Clusters,
     Resource::Switches,
@@ -144,6 +147,7 @@ pub const RESOURCES: [Resource; 25] = [
     Resource::Routes,
     Resource::Calls,
     Resource::Recordings,
+    Resource::Voicemail,
     Resource::Reports,
     Resource::Contacts,
     Resource::Agents,
@@ -179,6 +183,7 @@ pub fn level(role: Role, resource: Resource) -> Level {
         Resource::Routes             => [Read,    Read,  Read,  Read,   None],
         Resource::Calls              => [Write,   Write, Write, Write,  Own],
         Resource::Recordings         => [Write,   Write, Write, Read,   Own],
+        Resource::Voicemail          => [Write,   Write, Write, Own,    Own],
         Resource::Reports            => [Read,    Read,  Read,  Read,   None],
         Resource::Contacts           => [Write,   Write, Write, Write,  Read],
         Resource::Agents             => [Write,   Write, Write, Read,   None],
@@ -296,6 +301,9 @@ pub const RULES: &[(&str, &str, Rule)] = &[
     ("PUT",    "/v1/tenants/{tenant_id}/destinations/by-name/{kind}/{name}", Rule::Needs(Resource::Destinations, WRITE)),
     ("PATCH",  "/v1/tenants/{tenant_id}/destinations/{id}", Rule::Needs(Resource::Destinations, WRITE)),
     ("DELETE", "/v1/tenants/{tenant_id}/destinations/{id}", Rule::Needs(Resource::Destinations, WRITE)),
+    ("GET",    "/v1/tenants/{tenant_id}/call-backs", Rule::Needs(Resource::Destinations, READ)),
+    ("GET",    "/v1/tenants/{tenant_id}/call-backs/{id}", Rule::Needs(Resource::Destinations, READ)),
+    ("POST",   "/v1/tenants/{tenant_id}/call-backs/{id}/cancel", Rule::Needs(Resource::Destinations, WRITE)),
 
     ("POST",   "/v1/tenants/{tenant_id}/dialplan-entries", Rule::Needs(Resource::Dialplan, WRITE)),
     ("GET",    "/v1/tenants/{tenant_id}/dialplan-entries", Rule::Needs(Resource::Dialplan, READ)),
@@ -350,6 +358,15 @@ pub const RULES: &[(&str, &str, Rule)] = &[
     ("PATCH",  "/v1/recordings/{id}", Rule::Needs(Resource::Recordings, WRITE)),
     ("DELETE", "/v1/recordings/{id}", Rule::Needs(Resource::Recordings, WRITE)),
     ("GET",    "/v1/shared-recordings/{id}", Rule::Anyone),
+    ("GET",    "/v1/voicemail", Rule::Needs(Resource::Voicemail, OWN)),
+    ("GET",    "/v1/voicemail/{id}", Rule::Needs(Resource::Voicemail, OWN)),
+    ("GET",    "/v1/voicemail/{id}/audio", Rule::Needs(Resource::Voicemail, OWN)),
+    ("PATCH",  "/v1/voicemail/{id}", Rule::OwnOrWrite(Resource::Voicemail)),
+    ("DELETE", "/v1/voicemail/{id}", Rule::OwnOrWrite(Resource::Voicemail)),
+    ("POST",   "/v1/voicemail/{id}/forwards", Rule::OwnOrWrite(Resource::Voicemail)),
+    ("GET",    "/v1/voicemail-greetings/{extension_id}", Rule::Needs(Resource::Voicemail, OWN)),
+    ("PUT",    "/v1/voicemail-greetings/{extension_id}", Rule::OwnOrWrite(Resource::Voicemail)),
+    ("DELETE", "/v1/voicemail-greetings/{extension_id}", Rule::OwnOrWrite(Resource::Voicemail)),
     ("GET",    "/v1/reports/calls", Rule::Needs(Resource::Reports, READ)),
     ("GET",    "/v1/reports/calls.csv", Rule::Needs(Resource::Reports, READ)),
     ("GET",    "/v1/usage", Rule::Needs(Resource::Reports, READ)),

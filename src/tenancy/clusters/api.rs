@@ -19,7 +19,10 @@ use crate::{
         labels::{self, ExternalIdQuery, Kind, Labelled, With},
         problem::Problem,
     },
-    model::paging::{Page, PageQuery},
+    model::{
+        paging::{Page, PageQuery},
+        sorting::{CREATED, SortQuery},
+    },
     tenancy::{Api, auth::actor::Actor},
 };
 
@@ -50,21 +53,35 @@ struct NameQuery {
     name: Option<String>,
 }
 
+/// What the list can be sorted by.
+const SORTS: [&str; 2] = [CREATED, "name"];
+
 /// List clusters
-#[utoipa::path(tag = "clusters", params(NameQuery, ExternalIdQuery, PageQuery), responses((status = 200, body = Page<Cluster>)))]
+///
+/// It can be sorted by `created_at` or `name`.
+#[utoipa::path(tag = "clusters", params(NameQuery, ExternalIdQuery, SortQuery, PageQuery), responses((status = 200, body = Page<Cluster>)))]
 #[get("/v1/clusters")]
 pub async fn list_clusters(
     api: Data<Api>,
     actor: Actor,
     query: Query<NameQuery>,
     named: Query<ExternalIdQuery>,
+    sort: Query<SortQuery>,
     page: Query<PageQuery>,
 ) -> Result<Json<Page<Labelled<Cluster>>>, Problem> {
-    let window = page.window()?;
+    let sorted = sort.sorted(&page, &SORTS)?;
     let mut db = api.read(&actor).await?;
-    let window = named.within(&mut db, Kind::Cluster, None, window).await?;
-    let clusters = store::list(&mut *db, query.name.as_deref(), window).await?;
-    Ok(Json(labels::page(&mut db, window.page(clusters, |cluster| cluster.id)).await?))
+    let sorted = named.sorted(&mut db, Kind::Cluster, None, sorted).await?;
+    let clusters = store::list(&mut *db, query.name.as_deref(), &sorted).await?;
+    Ok(Json(labels::page(&mut db, sorted.page(clusters, |cluster| cluster.id, sort_key)).await?))
+}
+
+/// The key of one in this order.
+fn sort_key(cluster: &Cluster, by: &str) -> String {
+    match by {
+        "name" => cluster.name.clone(),
+        _ => String::new(),
+    }
 }
 
 /// Show a cluster

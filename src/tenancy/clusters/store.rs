@@ -4,7 +4,7 @@ use sqlx::{PgConnection, PgExecutor, types::Json};
 use uuid::Uuid;
 
 use super::{AcceptsCallsFrom, Cluster, ClusterStatus, IceServer};
-use crate::model::paging::Window;
+use crate::model::{paging::Window, sorting::Sorted};
 
 /// Makes other transactions that place or remove tenants wait until this one ends.
 pub async fn hold(db: &mut PgConnection) -> sqlx::Result<()> {
@@ -30,35 +30,40 @@ pub async fn insert(db: &mut PgConnection, new: &Cluster) -> sqlx::Result<()> {
 }
 
 pub async fn get(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<Cluster>> {
-    Ok(select(db, Some(id), None, Window::FIRST).await?.into_iter().next())
+    Ok(select(db, Some(id), None, &Window::FIRST.into()).await?.into_iter().next())
 }
 
 /// `name`: a part of it.
-pub async fn list(db: impl PgExecutor<'_>, name: Option<&str>, window: Window) -> sqlx::Result<Vec<Cluster>> {
-    select(db, None, name, window).await
+pub async fn list(db: impl PgExecutor<'_>, name: Option<&str>, sorted: &Sorted) -> sqlx::Result<Vec<Cluster>> {
+    select(db, None, name, sorted).await
 }
 
 async fn select(
     db: impl PgExecutor<'_>,
     id: Option<Uuid>,
     name: Option<&str>,
-    window: Window,
+    sorted: &Sorted,
 ) -> sqlx::Result<Vec<Cluster>> {
-    let rows = sqlx::query!(
+    macro_rules! rows {
+        ($order:tt) => {
+    sqlx::query!(
         r#"select c.id, c.name, c.region, c.websocket_url, c.sip_domains, c.ice_servers as "ice_servers: Json<Vec<IceServer>>",
                   c.accepts_calls_from as "accepts_calls_from: AcceptsCallsFrom", c.max_tenants, (select count(*) from tenants t where t.cluster_id = c.id) as "tenants!",
                   c.status as "status: ClusterStatus", c.version, c.created_at, c.updated_at
-             from clusters c
-            where ($1::uuid is null or c.id = $1) and ($1 is not null or c.id > $2) and ($4::text is null or strpos(lower(c.name), lower($4)) > 0)
-            order by c.id limit $3"#,
+             from clusters c, lateral (
+                 select (case $5::text when 'name' then lower(c.name) else '' end) collate "C" as key,
+                        (case $5::text when 'name' then lower($6::text) else '' end) collate "C" as after) k
+            where ($1::uuid is null or c.id = $1) and ($4::text is null or strpos(lower(c.name), lower($4)) > 0)
+              and "# + $order + " limit $3",
         id,
-        window.after,
-        window.fetch(),
-        name
+        sorted.window.after,
+        sorted.window.fetch(),
+        name,
+        sorted.by,
+        sorted.key,
+        sorted.is_down
     )
-    .fetch_all(db)
-    .await?;
-    let clusters = rows.into_iter().map(|row| Cluster {
+    .map(|row| Cluster {
         id: row.id,
         name: row.name,
         region: row.region,
@@ -72,8 +77,19 @@ async fn select(
         version: row.version,
         created_at: row.created_at,
         updated_at: row.updated_at,
-    });
-    Ok(clusters.collect())
+    })
+    .fetch_all(db)
+    .await
+        };
+    }
+    if sorted.is_plain() {
+        rows!("c.id > $2 and ($6::text is null or $7::bool) order by c.id")
+    } else {
+        rows!(
+            "($6::text is null or case when $7 then (k.key, c.id) < (k.after, $2) else (k.key, c.id) > (k.after, $2) end)
+             order by case when $7 then null else k.key end, case when $7 then null else c.id end, k.key desc, c.id desc"
+        )
+    }
 }
 
 pub async fn update(db: &mut PgConnection, cluster: &Cluster) -> sqlx::Result<()> {

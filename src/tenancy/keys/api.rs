@@ -15,7 +15,10 @@ use crate::{
         labels::{self, ExternalIdQuery, Kind, Labelled, With},
         problem::Problem,
     },
-    model::paging::{Page, PageQuery},
+    model::{
+        paging::{Page, PageQuery},
+        sorting::{CREATED, SortQuery},
+    },
     node::changes::Change,
     tenancy::{Api, auth::actor::Actor},
 };
@@ -53,21 +56,35 @@ struct NameQuery {
     name: Option<String>,
 }
 
+/// What the list can be sorted by.
+const SORTS: [&str; 2] = [CREATED, "name"];
+
 /// List keys
-#[utoipa::path(tag = "keys", params(NameQuery, ExternalIdQuery, PageQuery), responses((status = 200, body = Page<Key>)))]
+///
+/// It can be sorted by `created_at` or `name`.
+#[utoipa::path(tag = "keys", params(NameQuery, ExternalIdQuery, SortQuery, PageQuery), responses((status = 200, body = Page<Key>)))]
 #[get("/v1/keys")]
 pub async fn list_keys(
     api: Data<Api>,
     actor: Actor,
     query: Query<NameQuery>,
     named: Query<ExternalIdQuery>,
+    sort: Query<SortQuery>,
     page: Query<PageQuery>,
 ) -> Result<Json<Page<Labelled<Key>>>, Problem> {
-    let window = page.window()?;
+    let sorted = sort.sorted(&page, &SORTS)?;
     let mut db = api.read(&actor).await?;
     let only = named.ids(&mut db, Kind::Key, actor.tenant).await?;
-    let keys = store::list(&mut *db, actor.tenant, only.as_deref(), query.name.as_deref(), window).await?;
-    Ok(Json(labels::page(&mut db, window.page(keys, |key| key.id)).await?))
+    let keys = store::list(&mut *db, actor.tenant, only.as_deref(), query.name.as_deref(), &sorted).await?;
+    Ok(Json(labels::page(&mut db, sorted.page(keys, |key| key.id, sort_key)).await?))
+}
+
+/// The key of one in this order.
+fn sort_key(key: &Key, by: &str) -> String {
+    match by {
+        "name" => key.name.to_string(),
+        _ => String::new(),
+    }
 }
 
 /// Show a key

@@ -5,7 +5,11 @@ use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
 use super::Key;
-use crate::{model::paging::Window, tenancy::auth::rules::Role, text::token::TokenHash};
+use crate::{
+    model::{paging::Window, sorting::Sorted},
+    tenancy::auth::rules::Role,
+    text::token::TokenHash,
+};
 
 /// What an authenticated key is.
 pub struct Known {
@@ -93,7 +97,7 @@ pub async fn insert(db: &mut PgConnection, key: &Key, hash: &TokenHash, created_
 
 /// `within`: only if the key belongs to that tenant.
 pub async fn get(db: impl PgExecutor<'_>, within: Option<Uuid>, id: Uuid) -> sqlx::Result<Option<Key>> {
-    Ok(select(db, within, Some(&[id]), None, Window::FIRST).await?.pop())
+    Ok(select(db, within, Some(&[id]), None, &Window::FIRST.into()).await?.pop())
 }
 
 pub async fn lock(db: &mut PgConnection, within: Option<Uuid>, id: Uuid) -> sqlx::Result<Option<Key>> {
@@ -107,9 +111,9 @@ pub async fn list(
     within: Option<Uuid>,
     only: Option<&[Uuid]>,
     name: Option<&str>,
-    window: Window,
+    sorted: &Sorted,
 ) -> sqlx::Result<Vec<Key>> {
-    select(db, within, only, name, window).await
+    select(db, within, only, name, sorted).await
 }
 
 async fn select(
@@ -117,24 +121,41 @@ async fn select(
     within: Option<Uuid>,
     only: Option<&[Uuid]>,
     name: Option<&str>,
-    window: Window,
+    sorted: &Sorted,
 ) -> sqlx::Result<Vec<Key>> {
+    macro_rules! rows {
+        ($order:tt) => {
     sqlx::query_as!(
         Key,
         r#"select id, tenant_id, name as "name: _", role as "role: Role", prefix, scopes, origins, expires_at, last_used_at,
                   previous_expires_at, version, created_at, updated_at
-             from api_keys
-            where id > $1 and ($2::uuid[] is null or id = any ($2)) and ($3::uuid is null or tenant_id = $3)
+             from api_keys, lateral (
+                 select (case $6::text when 'name' then lower(name) else '' end) collate "C" as key,
+                        (case $6::text when 'name' then lower($7::text) else '' end) collate "C" as after) k
+            where ($2::uuid[] is null or id = any ($2)) and ($3::uuid is null or tenant_id = $3)
               and ($5::text is null or strpos(lower(name), lower($5)) > 0)
-            order by id limit $4"#,
-        window.after,
+              and "# + $order + " limit $4",
+        sorted.window.after,
         only,
         within,
-        window.fetch(),
-        name
+        sorted.window.fetch(),
+        name,
+        sorted.by,
+        sorted.key,
+        sorted.is_down
     )
     .fetch_all(db)
     .await
+        };
+    }
+    if sorted.is_plain() {
+        rows!("id > $1 and ($7::text is null or $8::bool) order by id")
+    } else {
+        rows!(
+            "($7::text is null or case when $8 then (k.key, id) < (k.after, $1) else (k.key, id) > (k.after, $1) end)
+             order by case when $8 then null else k.key end, case when $8 then null else id end, k.key desc, id desc"
+        )
+    }
 }
 
 pub async fn update(db: &mut PgConnection, key: &Key) -> sqlx::Result<Key> {

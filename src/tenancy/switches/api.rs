@@ -15,7 +15,10 @@ use crate::{
         labels::{self, ExternalIdQuery, Kind, Labelled, With},
         problem::Problem,
     },
-    model::paging::{Page, PageQuery},
+    model::{
+        paging::{Page, PageQuery},
+        sorting::{CREATED, SortQuery},
+    },
     node::changes::Change,
     tenancy::{Api, auth::actor::Actor},
 };
@@ -54,23 +57,37 @@ struct ListQuery {
     cluster_id: Option<Uuid>,
 }
 
+/// What the list can be sorted by.
+const SORTS: [&str; 2] = [CREATED, "name"];
+
 /// List switches
-#[utoipa::path(tag = "switches", params(ListQuery, ExternalIdQuery, PageQuery), responses((status = 200, body = Page<Switch>)))]
+///
+/// It can be sorted by `created_at` or `name`.
+#[utoipa::path(tag = "switches", params(ListQuery, ExternalIdQuery, SortQuery, PageQuery), responses((status = 200, body = Page<Switch>)))]
 #[get("/v1/switches")]
 pub async fn list_switches(
     api: Data<Api>,
     actor: Actor,
     query: Query<ListQuery>,
     named: Query<ExternalIdQuery>,
+    sort: Query<SortQuery>,
     page: Query<PageQuery>,
 ) -> Result<Json<Page<Labelled<Switch>>>, Problem> {
-    let window = page.window()?;
+    let sorted = sort.sorted(&page, &SORTS)?;
     let mut db = api.read(&actor).await?;
-    let window = named.within(&mut db, Kind::Switch, None, window).await?;
+    let sorted = named.sorted(&mut db, Kind::Switch, None, sorted).await?;
     let query = query.into_inner();
     let filter = store::Filter { name: query.name, status: query.status, cluster: query.cluster_id };
-    let switches = store::list(&mut *db, &filter, window).await?;
-    Ok(Json(labels::page(&mut db, window.page(switches, |switch| switch.id)).await?))
+    let switches = store::list(&mut *db, &filter, &sorted).await?;
+    Ok(Json(labels::page(&mut db, sorted.page(switches, |switch| switch.id, sort_key)).await?))
+}
+
+/// The key of one in this order.
+fn sort_key(switch: &Switch, by: &str) -> String {
+    match by {
+        "name" => switch.name.to_string(),
+        _ => String::new(),
+    }
 }
 
 /// Show a switch

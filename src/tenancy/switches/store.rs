@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{Sighting, State, Switch, SwitchStatus};
 use crate::{
-    model::paging::Window,
+    model::{paging::Window, sorting::Sorted},
     text::{SwitchName, token::TokenHash},
 };
 
@@ -30,11 +30,11 @@ pub async fn insert(
 }
 
 pub async fn get(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<Switch>> {
-    Ok(select(db, Some(id), None, &Filter::default(), Window::FIRST).await?.pop())
+    Ok(select(db, Some(id), None, &Filter::default(), &Window::FIRST.into()).await?.pop())
 }
 
 pub async fn by_name(db: impl PgExecutor<'_>, name: &SwitchName) -> sqlx::Result<Option<Switch>> {
-    Ok(select(db, None, Some(name), &Filter::default(), Window::FIRST).await?.pop())
+    Ok(select(db, None, Some(name), &Filter::default(), &Window::FIRST.into()).await?.pop())
 }
 
 pub async fn lock(db: &mut PgConnection, id: Uuid) -> sqlx::Result<Option<Switch>> {
@@ -51,8 +51,8 @@ pub struct Filter {
     pub cluster: Option<Uuid>,
 }
 
-pub async fn list(db: impl PgExecutor<'_>, filter: &Filter, window: Window) -> sqlx::Result<Vec<Switch>> {
-    select(db, None, None, filter, window).await
+pub async fn list(db: impl PgExecutor<'_>, filter: &Filter, sorted: &Sorted) -> sqlx::Result<Vec<Switch>> {
+    select(db, None, None, filter, sorted).await
 }
 
 async fn select(
@@ -60,26 +60,43 @@ async fn select(
     id: Option<Uuid>,
     name: Option<&SwitchName>,
     filter: &Filter,
-    window: Window,
+    sorted: &Sorted,
 ) -> sqlx::Result<Vec<Switch>> {
+    macro_rules! rows {
+        ($order:tt) => {
     sqlx::query_as!(
         Switch,
         r#"select id, name as "name: _", status as "status: SwitchStatus", cluster_id, draining_since, version, created_at, updated_at
-             from switches
-            where id > $1 and ($2::uuid is null or id = $2) and ($3::text is null or name = $3)
+             from switches, lateral (
+                 select (case $8::text when 'name' then lower(name) else '' end) collate "C" as key,
+                        (case $8::text when 'name' then lower($9::text) else '' end) collate "C" as after) k
+            where ($2::uuid is null or id = $2) and ($3::text is null or name = $3)
               and ($5::text is null or strpos(lower(name), lower($5)) > 0) and ($6::text is null or status = $6)
               and ($7::uuid is null or cluster_id = $7)
-            order by id limit $4"#,
-        window.after,
+              and "# + $order + " limit $4",
+        sorted.window.after,
         id,
         name as _,
-        window.fetch(),
+        sorted.window.fetch(),
         filter.name,
         filter.status as Option<SwitchStatus>,
-        filter.cluster
+        filter.cluster,
+        sorted.by,
+        sorted.key,
+        sorted.is_down
     )
     .fetch_all(db)
     .await
+        };
+    }
+    if sorted.is_plain() {
+        rows!("id > $1 and ($9::text is null or $10::bool) order by id")
+    } else {
+        rows!(
+            "($9::text is null or case when $10 then (k.key, id) < (k.after, $1) else (k.key, id) > (k.after, $1) end)
+             order by case when $10 then null else k.key end, case when $10 then null else id end, k.key desc, id desc"
+        )
+    }
 }
 
 pub async fn update(

@@ -19,7 +19,10 @@ use crate::{
         labels::{self, ExternalIdQuery, Kind, Labelled, With},
         problem::Problem,
     },
-    model::paging::{Page, PageQuery},
+    model::{
+        paging::{Page, PageQuery},
+        sorting::{CREATED, SortQuery},
+    },
     node::changes::Change,
     tenancy::{Api, auth::actor::Actor},
     text::Domain,
@@ -40,23 +43,38 @@ struct ListQuery {
     cluster_id: Option<Uuid>,
 }
 
+/// What the list can be sorted by.
+const SORTS: [&str; 3] = [CREATED, "name", "domain"];
+
 /// List tenants
-#[utoipa::path(tag = "tenants", params(ListQuery, ExternalIdQuery, PageQuery), responses((status = 200, body = Page<Tenant>)))]
+///
+/// It can be sorted by `created_at`, `name` or `domain`.
+#[utoipa::path(tag = "tenants", params(ListQuery, ExternalIdQuery, SortQuery, PageQuery), responses((status = 200, body = Page<Tenant>)))]
 #[get("/v1/tenants")]
 pub async fn list_tenants(
     api: Data<Api>,
     actor: Actor,
     query: Query<ListQuery>,
     named: Query<ExternalIdQuery>,
+    sort: Query<SortQuery>,
     page: Query<PageQuery>,
 ) -> Result<Json<Page<Labelled<Tenant>>>, Problem> {
-    let window = page.window()?;
+    let sorted = sort.sorted(&page, &SORTS)?;
     let mut db = api.read(&actor).await?;
-    let window = named.within(&mut db, Kind::Tenant, None, window).await?;
+    let sorted = named.sorted(&mut db, Kind::Tenant, None, sorted).await?;
     let ListQuery { domain, name, status, cluster_id } = query.into_inner();
     let filter = store::Filter { domain, name, status, cluster: cluster_id };
-    let tenants = store::list(&mut *db, actor.tenant, &filter, window).await?;
-    Ok(Json(labels::page(&mut db, window.page(tenants, |tenant| tenant.id)).await?))
+    let tenants = store::list(&mut *db, actor.tenant, &filter, &sorted).await?;
+    Ok(Json(labels::page(&mut db, sorted.page(tenants, |tenant| tenant.id, sort_key)).await?))
+}
+
+/// The key of one in this order.
+fn sort_key(tenant: &Tenant, by: &str) -> String {
+    match by {
+        "name" => tenant.name.to_string(),
+        "domain" => tenant.domain.to_string(),
+        _ => String::new(),
+    }
 }
 
 /// Show a tenant

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{From, Purged, Removed, Tenant, TenantStatus, WaitsFor};
 use crate::{
-    model::paging::Window,
+    model::{paging::Window, sorting::Sorted},
     text::{DisplayName, Domain},
 };
 
@@ -51,7 +51,7 @@ pub async fn insert(db: &mut PgConnection, new: &NewRow<'_>, from: &From) -> sql
 }
 
 pub async fn get(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<Tenant>> {
-    Ok(select(db, Some(id), None, &Filter::default(), Window::FIRST).await?.pop())
+    Ok(select(db, Some(id), None, &Filter::default(), &Window::FIRST.into()).await?.pop())
 }
 
 pub async fn lock(db: &mut PgConnection, id: Uuid) -> sqlx::Result<Option<Tenant>> {
@@ -61,7 +61,7 @@ pub async fn lock(db: &mut PgConnection, id: Uuid) -> sqlx::Result<Option<Tenant
 
 /// The tenant that has a domain, or had it and still keeps it.
 pub async fn by_domain(db: impl PgExecutor<'_>, domain: &Domain) -> sqlx::Result<Option<Tenant>> {
-    Ok(select(db, None, Some(domain), &Filter::default(), Window::FIRST).await?.pop())
+    Ok(select(db, None, Some(domain), &Filter::default(), &Window::FIRST.into()).await?.pop())
 }
 
 /// Which tenants to list.
@@ -80,9 +80,9 @@ pub async fn list(
     db: impl PgExecutor<'_>,
     only: Option<Uuid>,
     filter: &Filter,
-    window: Window,
+    sorted: &Sorted,
 ) -> sqlx::Result<Vec<Tenant>> {
-    select(db, only, None, filter, window).await
+    select(db, only, None, filter, sorted).await
 }
 
 async fn select(
@@ -90,31 +90,48 @@ async fn select(
     id: Option<Uuid>,
     domain: Option<&Domain>,
     filter: &Filter,
-    window: Window,
+    sorted: &Sorted,
 ) -> sqlx::Result<Vec<Tenant>> {
+    macro_rules! rows {
+        ($order:tt) => {
     sqlx::query_as!(
         Tenant,
         r#"select id, name as "name: _", domain as "domain: _", domain as "context!: _", former_domains,
                   status as "status: TenantStatus",
                   cluster_id, template, sandbox, purge_at, version, created_at, updated_at
-             from tenants
-            where id > $1 and ($2::uuid is null or id = $2)
+             from tenants, lateral (
+                 select (case $9::text when 'name' then lower(name) when 'domain' then domain else '' end) collate "C" as key,
+                        (case $9::text when 'name' then lower($10::text) when 'domain' then lower($10::text) else '' end) collate "C" as after) k
+            where ($2::uuid is null or id = $2)
               and ($3::text is null
                    or domain = coalesce((select h.domain from former_domains f join tenants h on h.id = f.tenant_id where f.domain = $3), $3))
               and ($5::text is null or domain = lower($5)) and ($6::text is null or strpos(lower(name), lower($6)) > 0)
               and ($7::text is null or status = $7) and ($8::uuid is null or cluster_id = $8)
-            order by id limit $4"#,
-        window.after,
+              and "# + $order + " limit $4",
+        sorted.window.after,
         id,
         domain as _,
-        window.fetch(),
+        sorted.window.fetch(),
         filter.domain,
         filter.name,
         filter.status as Option<TenantStatus>,
-        filter.cluster
+        filter.cluster,
+        sorted.by,
+        sorted.key,
+        sorted.is_down
     )
     .fetch_all(db)
     .await
+        };
+    }
+    if sorted.is_plain() {
+        rows!("id > $1 and ($10::text is null or $11::bool) order by id")
+    } else {
+        rows!(
+            "($10::text is null or case when $11 then (k.key, id) < (k.after, $1) else (k.key, id) > (k.after, $1) end)
+             order by case when $11 then null else k.key end, case when $11 then null else id end, k.key desc, id desc"
+        )
+    }
 }
 
 pub async fn update(db: &mut PgConnection, tenant: &Tenant) -> sqlx::Result<Tenant> {

@@ -60,20 +60,32 @@ codes! {
     RecordingHeld "recording_held" Conflict ChangeFirst "This recording is under a legal hold ({reason}). End the hold first, if you may." "Diese Aufzeichnung darf nicht gelöscht werden ({reason}). Heben Sie zuerst die Sperre auf, wenn Sie das dürfen.";
     RecordingsHeld "recordings_held" Conflict ChangeFirst "{recordings} recordings of this tenant are under a legal hold. End the holds first." "{recordings} Aufzeichnungen dieses Mandanten dürfen nicht gelöscht werden. Heben Sie zuerst deren Sperren auf.";
     RecordingsAway "recordings_away" Unavailable Wait "The store of recordings can't be read right now." "Der Speicher der Aufzeichnungen ist gerade nicht lesbar.";
+    // Voicemail.
+    VoicemailAway "voicemail_away" Unavailable Wait "The switch that keeps the messages can't be asked right now. Try again in a moment." "Die Anlage, auf der die Nachrichten liegen, ist gerade nicht erreichbar. Versuchen Sie es gleich noch einmal.";
+    VoicemailRefused "voicemail_refused" Conflict ReadAgain "The switch did not do that with the mailbox: {answer}." "Die Anlage hat das mit dem Anrufbeantworter nicht getan: {answer}.";
+    VoicemailNotHere "voicemail_not_here" Unavailable Wait "The sound of this message has not come from the switch yet. Try again in some seconds." "Der Ton dieser Nachricht ist noch nicht von der Anlage gekommen. Versuchen Sie es in einigen Sekunden wieder.";
+    GreetingNotRecorded "greeting_not_recorded" Field Correct "was not recorded yet" "wurde noch nicht aufgesprochen";
+    HasNoVoicemail "has_no_voicemail" Field Correct "takes no messages" "nimmt keine Nachrichten an";
     // Acting on calls.
     CallGone "call_gone" NotFound ReadAgain "The call is over, or it is not yours." "Das Gespräch ist zu Ende, oder es ist nicht Ihres.";
     NoPhoneInCall "no_phone_in_call" Conflict ReadAgain "None of your phones is in this call, so there is nobody to do this for." "An diesem Gespräch ist keines Ihrer Telefone beteiligt: Es gibt niemanden, für den das geschehen könnte.";
     NoWrapUp "no_wrap_up" Conflict ReadAgain "There is no call of a queue that ended a moment ago, so there is no time after it to change." "Es ist nicht gerade ein Anruf aus einer Warteschlange zu Ende gegangen: Es gibt keine Nachbearbeitung, die sich ändern ließe.";
     NotConnected "not_connected" Conflict ReadAgain "The phone is connected with nobody right now." "Das Telefon ist gerade mit niemandem verbunden.";
+    PageNotThere "page_not_there" Conflict ReadAgain "The page that asks for the call is not registered at the call's switch." "Die Seite, die das Gespräch zurückholen möchte, ist an der Anlage des Gesprächs nicht angemeldet.";
+    NotBroughtBack "not_brought_back" Conflict ReadAgain "The page did not answer, so the call could not be brought back to it." "Die Seite hat nicht geantwortet, deshalb ließ sich das Gespräch nicht zurückholen.";
+    WrongReturnSeconds "wrong_return_seconds" Unprocessable Correct "Give 10 to 600 seconds, or 0 if nobody is to be sent on." "Geben Sie 10 bis 600 Sekunden an, oder 0, wenn niemand weitergeleitet werden soll.";
     NotAnsweredYet "not_answered_yet" Conflict ReadAgain "Nobody has answered yet." "Es hat noch niemand abgehoben.";
     NobodyAside "nobody_aside" Conflict ReadAgain "Nobody of this call waits while another is asked. Begin with the action consult." "In diesem Gespräch wartet niemand, während jemand anderes gefragt wird. Beginnen Sie mit der Aktion consult.";
     SomebodyAside "somebody_aside" Conflict ReadAgain "Somebody of this call waits already while another is asked." "In diesem Gespräch wartet schon jemand, während jemand anderes gefragt wird.";
     NobodyPays "nobody_pays" Conflict ChangeFirst "Whoever waits can be sent to {to} only by somebody with an extension of their own that may call there, for it pays. They stay where they are." "Wer wartet, kann nur von jemandem an {to} gesendet werden, dessen eigene Nebenstelle dort anrufen darf: Sie bezahlt. Der Anrufer bleibt, wo er ist.";
     NotSentThere "not_sent_there" Conflict ChangeFirst "A call to {to} would go nowhere ({reason}). Whoever waits stays where they are." "Ein Anruf an {to} ginge nirgendwohin ({reason}). Der Anrufer bleibt, wo er ist.";
+    CantBePlayed "cant_be_played" Conflict ReadDescription "This can't be done to a call that is played in a sandbox: docs/sandbox.md lists what can." "Das geht nicht bei einem Gespräch, das in einem Testmandanten gespielt wird: docs/sandbox.md nennt, was geht.";
     NotParked "not_parked" Conflict ReadAgain "The call is not parked." "Das Gespräch ist nicht geparkt.";
     IsRecorded "is_recorded" Conflict ReadAgain "The call is recorded already." "Das Gespräch wird schon aufgezeichnet.";
     RecordedByPolicy "recorded_by_policy" Forbidden AskAdministrator "The company records this call. You can pause the recording, but only a manager can stop it." "Das Unternehmen zeichnet dieses Gespräch auf. Sie können die Aufzeichnung anhalten, beenden kann sie nur eine Führungskraft.";
     NotRecorded "not_recorded" Conflict ReadAgain "The call is not recorded." "Das Gespräch wird nicht aufgezeichnet.";
+    CallBackUnderWay "call_back_under_way" Conflict ReadAgain "An agent's phone calls this number at this moment. End that call, or wait until it is over." "Gerade ruft ein Mitarbeiter diese Nummer an. Beenden Sie dieses Gespräch, oder warten Sie, bis es vorbei ist.";
+    CallBackOver "call_back_over" Conflict ReadAgain "Nobody will call this number any more: it was reached, given up or cancelled." "Diese Nummer wird nicht mehr angerufen: Sie wurde erreicht, aufgegeben oder abgebrochen.";
     ActedOn "acted_on" Conflict ReadAgain "Somebody else acts on this call at this moment. Read it again before you try again." "Gerade führt jemand anderes an diesem Gespräch etwas aus. Lesen Sie es noch einmal, bevor Sie es wieder versuchen.";
     SwitchRefused "switch_refused" Conflict ReadAgain "The switch refused: {answer}. The call has changed, perhaps because somebody else was faster." "Die Anlage hat abgelehnt: {answer}. Das Gespräch ist anders als eben, vielleicht war jemand schneller.";
     NoPhoneRegistered "no_phone_registered" Conflict ChangeFirst "No phone of the extension {extension} is registered." "Kein Telefon der Nebenstelle {extension} ist angemeldet.";
@@ -332,6 +344,7 @@ codes! {
     HoldsDirective "holds_directive" Field Correct "must not contain a word that FreeSWITCH's preprocessor acts on" "darf kein Wort enthalten, auf das der Präprozessor von FreeSWITCH reagiert";
     HoldsColons "holds_colons" Field Correct "must not begin with a colon or contain two in a row" "darf nicht mit einem Doppelpunkt beginnen und keine zwei hintereinander enthalten";
     HoldsScheme "holds_scheme" Field Correct "must not contain :: or ://, which name things that a switch runs or opens" "darf weder :: noch :// enthalten, die etwas nennen, was ein Switch ausführt oder öffnet";
+    NamesDialplane "names_dialplane" Field Correct "must not begin with \"dialplane\", as what Dialplane itself writes does" "darf nicht mit „dialplane“ beginnen wie das, was Dialplane selbst schreibt";
     NotAHost "not_a_host" Field Correct "must be a host such as sip.carrier.example or 192.0.2.1:5060" "muss ein Host sein, etwa sip.carrier.example oder 192.0.2.1:5060";
     NotANetwork "not_a_network" Field Correct "must be an IPv4 address or network such as 192.0.2.0/28, /8 at the widest" "muss eine IPv4-Adresse oder ein Netz sein, etwa 192.0.2.0/28, höchstens /8";
     NotACarrierUser "not_a_carrier_user" Field Correct "must be 1 to 64 letters, digits or any of . _ - + @ * =" "muss 1 bis 64 Buchstaben, Ziffern oder Zeichen . _ - + @ * = haben";
@@ -414,6 +427,7 @@ pub(super) fn thing(english: &str) -> &str {
         "leg" => "Gesprächsseite",
         "contact" => "Kontakt",
         "recording" => "Aufzeichnung",
+        "voicemail" => "Sprachnachricht",
         "mail" => "Mail",
         "call record" => "Verbindungsnachweis",
         "signing key" => "Signaturschlüssel",

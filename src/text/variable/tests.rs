@@ -42,6 +42,19 @@ fn no_variable_takes_what_a_switch_would_run_or_open() {
 }
 
 #[test]
+fn nobody_writes_a_mark_of_dialplanes_own() {
+    for mark in [
+        "dialplane/01a21e10-0000-7000-8000-000000000001/+13125550123/01a21e10-0000-7000-8000-000000000002",
+        " DialPlane/x",
+        "dialplane",
+    ] {
+        for parsed in [Variable::parse("presence_data", mark).err(), CallVariable::parse("presence_data", mark).err()] {
+            assert_eq!(parsed.map(|error| error.0), Some(Code::NamesDialplane), "{mark}");
+        }
+    }
+}
+
+#[test]
 fn each_variable_takes_what_it_is_for() {
     for (name, value, kept) in [
         ("accountcode", "support-team", "support-team"),

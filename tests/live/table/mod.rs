@@ -22,13 +22,16 @@
 //! `ROWS=withheld` plays only the rows with that word in their name.
 
 mod basics;
+mod call_backs;
 mod codecs;
 mod connected;
 mod dialled;
+mod forged;
 mod groups;
 mod help;
 mod lamps;
 mod menus;
+mod mixed;
 mod outside;
 mod parking;
 mod queues;
@@ -367,15 +370,18 @@ async fn calls_go_as_the_table_says() {
     let rows = [
         // Those that wait longest come first.
         queues::rows(),
+        call_backs::rows(),
         parking::rows(),
         groups::rows(),
         basics::rows(),
         codecs::rows(),
         connected::rows(),
         dialled::rows(),
+        forged::rows(),
         help::rows(),
         lamps::rows(),
         menus::rows(),
+        mixed::rows(),
         outside::rows(),
         transfers::rows(),
         voicemail::rows(),

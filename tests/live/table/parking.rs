@@ -102,7 +102,7 @@ pub fn rows() -> Vec<Row> {
     ]
 }
 
-async fn is_parked(t: &Table, slot: u8) {
+pub(super) async fn is_parked(t: &Table, slot: u8) {
     let lot = format!("valet_info park@{}", t.domain());
     t.until("parked", move |switch| switch.api(&lot).contains(&format!(">{slot}</extension>"))).await;
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{Needs, Row, Table, row};
 use crate::{
     phone::media::{next_tone, tone},
-    switch::write_sound,
+    switch::{write_silence, write_sound},
 };
 
 const TWO: Needs = Needs::phones(2);
@@ -72,6 +72,42 @@ pub fn rows() -> Vec<Row> {
             // Whoever was first is first.
             one.hangs_up().await;
             two.hears_tone(place).await;
+        }),
+        row("queue: callers hear about how long they will wait", Needs::phones(4), async |t| {
+            let folder = t.switch.folder.join("sounds");
+            let [wait, minute] = [(); 2].map(|()| next_tone());
+            for (sound, tones) in [("ivr/ivr-estimated_hold_time", wait), ("time/minute", minute)] {
+                write_sound(&folder.join(format!("{sound}.wav")), &tone(tones, 1));
+            }
+            // The place is said first. What it sounds like is another row's.
+            for sound in ["ivr/ivr-you_are_number", "digits/1"] {
+                let file = folder.join(format!("{sound}.wav"));
+                if !file.exists() {
+                    write_silence(&file);
+                }
+            }
+            // Nobody knows before an agent has taken a call.
+            t.queue(
+                "500",
+                &[(1, 1)],
+                json!({ "announce_place": true, "announce_wait": true, "announcement_seconds": 10 }),
+            )
+            .await;
+            let first = t.phone(0).calls("500");
+            let agent = t.phone(1).rings().await.answers().await;
+            t.talk((&first, t.phone(0)), (&agent, t.phone(1))).await;
+            first.hangs_up().await;
+            agent.ended().await;
+            let busy = t.phone(2).calls("500");
+            let agent = t.phone(1).rings().await.answers().await;
+            busy.answered().await;
+            let waits = t.phone(3).calls("500");
+            waits.answered().await;
+            waits.hears_tone(wait).await;
+            waits.hears_tone(minute).await;
+            busy.hangs_up().await;
+            agent.ended().await;
+            waits.hangs_up().await;
         }),
         row("queue: an agent logs out and in by code", TWO, async |t| {
             t.queue("500", &[(1, 1)], json!({})).await;
@@ -209,7 +245,7 @@ pub fn rows() -> Vec<Row> {
 }
 
 /// A queue whose only agent, the second phone, is not rung for now. Returns its name on the switch.
-async fn idle(t: &Table, number: &str, more: Value) -> String {
+pub(super) async fn idle(t: &Table, number: &str, more: Value) -> String {
     let mut config = json!({ "tiers": [{ "extension_id": t.extension_id(1) }], "ring_seconds": 5 });
     config.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     let name = format!("{}.{}", t.destination(number, "queue", config).await, t.domain());

@@ -74,7 +74,7 @@ async fn leaves(t: &Table, number: &str, mailbox: usize) {
     }
 }
 
-async fn stays(t: &Table, call: &Call, mailbox: usize) {
+pub(super) async fn stays(t: &Table, call: &Call, mailbox: usize) {
     kept(t, call, user(t, mailbox).to_owned()).await;
 }
 

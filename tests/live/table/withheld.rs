@@ -226,7 +226,7 @@ async fn stays_hidden(t: &Table, dialled: &str, traces: &[&str]) {
 }
 
 /// Nothing that came in this call has a trace of the caller, wherever it is, except in who was called.
-fn is_hidden(call: &Call, traces: &[&str]) {
+pub(super) fn is_hidden(call: &Call, traces: &[&str]) {
     for message in call.received() {
         for (name, value) in &message.headers {
             let found = traces.iter().find(|trace| value.contains(**trace));

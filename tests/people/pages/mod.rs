@@ -11,6 +11,7 @@ mod reports;
 mod said;
 mod subjects;
 mod twice;
+mod voicemail;
 
 use std::collections::HashMap;
 

@@ -348,6 +348,12 @@ const agents = new Table("agents", [
 
 // A queue: who waits, and how its agents are.
 const ORDER = ["available", "ringing", "on_call", "wrap_up", "busy", "away", "offline", "unknown"];
+const percent = new Intl.NumberFormat(lang, { style: "percent", maximumFractionDigits: 0 });
+function day(today) {
+  if (!today.calls) return word("no_call_today");
+  const level = today.service_level === null ? "–" : percent.format(today.service_level);
+  return word("of_today").replace("{calls}", today.calls).replace("{level}", level).replace("{abandoned}", today.abandoned);
+}
 function head(queue) {
   const waiting = queue.waiting ?? [];
   const counts = ORDER.map((name) => [name, (queue.agents ?? []).filter((one) => one.state === name).length]).filter(([, count]) => count);
@@ -355,6 +361,7 @@ function head(queue) {
   return [
     element("h3", {}, link(isPlatform ? "" : `/app/queues/${queue.queue_id}`, queue.name ?? "–")),
     element("div", { class: "waits" }, element("b", { text: waiting.length }), ` ${word("waiting_now")}`, waiting.length ? element("span", { class: "longest" }, `${word("longest")} `, tick(waiting[0].since)) : null),
+    queue.today ? element("p", { class: "quiet of-today", text: day(queue.today) }) : null,
     chips.length ? element("div", { class: "chips" }, ...chips) : element("p", { class: "quiet", text: word("no_agents") }),
   ];
 }
@@ -366,7 +373,7 @@ function line(queue) {
   return [element("ol", { class: "line" }, ...rows), more > 0 ? element("p", { class: "quiet", text: word("further").replace("{count}", more) }) : null];
 }
 const queues = new Table("queues", [
-  column((one) => [one.name, one.waiting?.[0]?.since, one.waiting?.length, (one.agents ?? []).map((agent) => agent.state)], head),
+  column((one) => [one.name, one.waiting?.[0]?.since, one.waiting?.length, (one.agents ?? []).map((agent) => agent.state), one.today], head),
   column((one) => (one.waiting ?? []).map((waiting) => [waiting.since, waiting.number, waiting.name, waiting.offered_to]), line),
 ], (one) => [one.name, ...(one.waiting ?? []).flatMap((waiting) => [waiting.name, waiting.number])].filter(Boolean).join(" "), { tag: "article", class: "paper queue" });
 

@@ -1,20 +1,24 @@
 // Calls: what is going on in each, and what can be done with it.
 import { kept } from "./phone-base.js";
 import { look } from "./phone-quality.js";
-import { keyTone, mix, sendTo, wantedAudio } from "./phone-sound.js";
+import { Returns } from "./phone-return.js";
+import { keyTone, microphone, mix, sendTo, wantedAudio } from "./phone-sound.js";
 
 const GATHERING = 500;
+// How many looks without a packet until it is asked whether the switch waits for this page.
+const SILENT = 3;
 
 class Call {
   constructor(calls, session, isIncoming, number) {
     this.calls = calls;
     this.session = session;
     this.isIncoming = isIncoming;
-    const other = session.remote_identity;
+    const other = session?.remote_identity;
     this.number = number ?? other?.uri?.user ?? "";
     this.name = (isIncoming && other?.display_name) || "";
-    this.id = session.id;
+    this.id = session?.id ?? crypto.randomUUID();
     this.state = isIncoming ? "ringing" : "calling";
+    this.epoch = calls.line?.epoch;
     this.began = Date.now();
     this.answered = null;
     this.isMuted = false;
@@ -25,7 +29,7 @@ class Call {
     this.worst = "good";
     this.audio = new Audio();
     this.audio.autoplay = true;
-    this.listen();
+    if (session) this.listen();
   }
 
   get isOver() {
@@ -34,47 +38,147 @@ class Call {
 
   // The Call-ID of its dialog, which the record of this leg has as well.
   get callId() {
-    return this.session._request?.call_id ?? null;
+    return this.session?._request?.call_id ?? this.lostId ?? null;
   }
 
   get isJoined() {
     return Boolean(this.calls.conference?.calls.includes(this));
   }
 
-  listen() {
-    const { session } = this;
+  listen(session = this.session) {
+    // A session that another one has replaced has no say.
+    const on = (name, does) => session.on(name, (event) => { if (this.session === session) does(event); });
     const heard = (connection) => {
       connection.addEventListener("track", ({ track, streams }) => {
-        this.remote = streams[0] ?? new MediaStream([track]);
-        this.audio.srcObject = this.remote;
-        this.tune();
-        this.calls.heard(this);
+        const stream = streams[0] ?? new MediaStream([track]);
+        if (this.session === session) this.hear(stream);
+        else if (this.next?.session === session) this.next.remote = stream;
       });
     };
     if (session.connection) heard(session.connection);
     session.on("peerconnection", ({ peerconnection }) => heard(peerconnection));
     // The INVITE waits for the end of gathering, which is seconds away with a STUN server that does not answer.
-    session.on("icecandidate", ({ ready }) => {
-      this.gathered ??= setTimeout(ready, GATHERING);
-    });
-    session.on("progress", ({ response }) => {
+    let gathered = null;
+    session.on("icecandidate", ({ ready }) => { gathered ??= setTimeout(ready, GATHERING); });
+    on("progress", ({ response }) => {
       if (!this.isIncoming && this.state === "calling") this.to("ringing_there", { hears: Boolean(response?.body) });
     });
     const answered = () => {
       if (this.answered || this.isOver) return;
       this.answered = Date.now();
+      this.firstId = this.callId;
       this.to("talking");
       this.watch();
+      this.calls.returns.watches(this);
     };
-    session.on("accepted", answered);
-    session.on("confirmed", answered);
-    session.on("hold", ({ originator }) => this.set(originator === "local" ? "isHeld" : "isHeldThere", true));
-    session.on("unhold", ({ originator }) => this.set(originator === "local" ? "isHeld" : "isHeldThere", false));
+    on("accepted", answered);
+    on("confirmed", answered);
+    on("hold", ({ originator }) => this.set(originator === "local" ? "isHeld" : "isHeldThere", true));
+    on("unhold", ({ originator }) => this.set(originator === "local" ? "isHeld" : "isHeldThere", false));
     // Within a conference, muting is not the session's.
-    session.on("muted", () => { if (!this.isJoined) this.set("isMuted", true); });
-    session.on("unmuted", () => { if (!this.isJoined) this.set("isMuted", false); });
-    session.on("failed", ({ originator, message, cause }) => this.over(originator, message, cause));
-    session.on("ended", ({ originator, message, cause }) => this.over(originator, message, cause));
+    on("muted", () => { if (!this.isJoined) this.set("isMuted", true); });
+    on("unmuted", () => { if (!this.isJoined) this.set("isMuted", false); });
+    // The switch ends it once another one has its place, which may be heard before that.
+    const over = ({ originator, message, cause }) => { if (!this.next) this.over(originator, message, cause); };
+    on("failed", over);
+    on("ended", over);
+    session.on("failed", () => this.unsettle(session));
+    session.on("ended", () => this.unsettle(session));
+    // JsSIP ends a session whose sound is lost (`iceconnectionstatechange` in RTCSession.js). The call itself may come back.
+    const terminate = session.terminate.bind(session);
+    session.terminate = (options) => {
+      if (options?.cause === "RTP Timeout" && this.isKept && this.session === session) this.calls.lost(this);
+      else terminate(options);
+    };
+  }
+
+  hear(stream) {
+    this.remote = stream;
+    this.audio.srcObject = stream;
+    this.tune();
+    this.calls.heard(this);
+  }
+
+  // The switch calls because this call was asked for. What is heard and said stays as it is until the other side is there.
+  async adopt(session) {
+    this.unsettle();
+    const next = { session, remote: null, track: null };
+    this.next = next;
+    this.listen(session);
+    try {
+      const stream = await microphone();
+      [next.track] = stream.getAudioTracks();
+      next.track.enabled = false;
+      if (this.next !== next) return next.track.stop();
+      session.answer({ ...this.calls.options(), mediaStream: stream });
+    } catch {
+      if (this.next === next) this.unsettle();
+    }
+  }
+
+  // It stands. Returns whether it does.
+  settle() {
+    const { next, session: before } = this;
+    if (!next || this.isOver || next.session.isEnded()) return false;
+    if (this.isJoined) for (const call of this.calls.conference.calls) call.wasJoined = true;
+    const joined = Boolean(this.wasJoined);
+    this.calls.part(this);
+    Object.assign(this, { session: next.session, next: null, isHeldThere: false, isLost: false, epoch: this.calls.line?.epoch });
+    this.microphone?.stop();
+    this.microphone = next.track;
+    next.track.enabled = !this.isMuted && !this.isHeld;
+    if (next.remote) this.hear(next.remote);
+    this.drop(before);
+    if (this.isMuted) this.session.mute({ audio: true });
+    if (this.isHeld) this.holdAgain();
+    this.to("talking");
+    this.watch();
+    this.calls.returned(this, joined);
+    return true;
+  }
+
+  // The switch has ended it, but could not say so to this page.
+  drop(session) {
+    try {
+      session?.terminate();
+    } catch {
+      // It had ended here, too.
+    }
+  }
+
+  // It came to nothing. `session`: if it is this one.
+  unsettle(session = this.next?.session) {
+    const { next } = this;
+    if (!next || next.session !== session) return;
+    this.next = null;
+    next.track?.stop();
+    if (!session.isEnded()) session.terminate(session.isInProgress() ? { status_code: 480 } : undefined);
+    if (this.session?.isEnded()) this.over("remote", null, "Terminated");
+  }
+
+  // The new session does not know yet that it is on hold.
+  holdAgain(turns = 20) {
+    if (this.isOver || !this.isHeld || this.session.isOnHold().local || turns === 0) return;
+    this.session.hold();
+    this.wish = setTimeout(() => this.holdAgain(turns - 1), 200);
+  }
+
+  // The switch does not know it any more.
+  isGone(cause) {
+    if (this.isOver) return;
+    const { session } = this;
+    this.over("system", null, cause);
+    this.drop(session);
+  }
+
+  // Another tab goes on with it: nobody is told that this one does not.
+  abandon() {
+    const { session } = this;
+    this.isKept = false;
+    this.over("local", null, "abandoned");
+    if (!session) return;
+    session.terminate = () => {};
+    session.connection?.close();
   }
 
   set(field, value) {
@@ -88,8 +192,11 @@ class Call {
   }
 
   over(originator, message, cause) {
-    if (this.isOver) return;
+    if (this.isOver || this.isEnding) return;
+    this.isEnding = true;
     clearInterval(this.watching);
+    clearTimeout(this.wish);
+    this.unsettle();
     this.calls.part(this, true);
     this.microphone?.stop();
     this.audio.srcObject = null;
@@ -100,16 +207,6 @@ class Call {
     this.byUs = originator === "local";
     this.to("over");
     this.calls.remove(this);
-  }
-
-  // Ends a session that the switch does not know any more.
-  forget() {
-    if (this.isOver) return;
-    try {
-      this.session.terminate({ cause: "gone" });
-    } catch {
-      this.over("system", null, "gone");
-    }
   }
 
   tune() {
@@ -129,7 +226,10 @@ class Call {
   }
 
   end() {
-    if (!this.isOver) this.session.terminate();
+    if (this.isOver) return;
+    if (this.session) return this.session.terminate();
+    this.calls.returns.end(this);
+    this.over("local", null, "");
   }
 
   mute(wanted = !this.isMuted) {
@@ -170,6 +270,7 @@ class Call {
   }
 
   watch() {
+    clearInterval(this.watching);
     let before = null;
     let silent = 0;
     const turn = async () => {
@@ -183,13 +284,14 @@ class Call {
       if (told.word !== "good") this.worst = told.word;
       this.quality = told;
       this.calls.changed(this, "quality");
+      if (silent > 0 && silent % SILENT === 0 && this.isKept && await this.calls.returns.isAwaited(this)) this.calls.lost(this);
     };
     this.watching = setInterval(turn, 2000);
     turn();
   }
 
   sender() {
-    return this.session.connection?.getSenders().find((sender) => sender.track?.kind === "audio") ?? null;
+    return this.session?.connection?.getSenders().find((sender) => sender.track?.kind === "audio") ?? null;
   }
 }
 
@@ -199,6 +301,7 @@ export class Calls extends EventTarget {
     super();
     this.list = [];
     this.conference = null;
+    this.returns = new Returns();
   }
 
   // The line's sessions become calls here.
@@ -206,6 +309,8 @@ export class Calls extends EventTarget {
     this.line = line;
     line.addEventListener("session", ({ detail: { originator, session, request } }) => {
       if (originator !== "remote") return;
+      const lost = this.returns.expects(request);
+      if (lost) return lost.adopt(session);
       this.add(new Call(this, session, true), request);
     });
   }
@@ -215,6 +320,42 @@ export class Calls extends EventTarget {
     this.list.push(call);
     this.changed(call, "new");
     return call;
+  }
+
+  // Calls that the page had before it was loaded anew.
+  restore(remembered) {
+    for (const { callId, isJoined, ...one } of remembered) {
+      if (this.list.some((call) => call.callId === callId)) continue;
+      const call = new Call(this, null, one.isIncoming, one.number);
+      Object.assign(call, one, { state: "returning", lostId: callId, isKept: true, wasJoined: isJoined });
+      this.list.push(call);
+      this.changed(call, "restored");
+    }
+  }
+
+  // The page is registered: calls that the switch has lost the way to are asked for.
+  bring() {
+    for (const call of this.list) {
+      const isLost = !call.session || call.isLost || (call.state === "talking" && call.epoch !== this.line.epoch);
+      if (isLost && call.isKept) this.lost(call);
+    }
+  }
+
+  // A call whose way to the switch is lost.
+  lost(call) {
+    call.isLost = true;
+    if (this.line?.state === "registered") this.returns.bring(call, () => this.line?.page);
+  }
+
+  // A call is back; so may be the other one that it was joined with.
+  returned(call, isJoined) {
+    call.wasJoined = isJoined;
+    const both = this.list.filter((one) => one.state === "talking" && one.wasJoined);
+    if (both.length === 2) {
+      for (const one of both) one.wasJoined = false;
+      this.join();
+    }
+    this.changed(call, "returned");
   }
 
   remove(call) {
@@ -261,7 +402,7 @@ export class Calls extends EventTarget {
 
   holdOthers(but) {
     if (this.conference) return;
-    for (const call of this.list) if (call !== but) call.hold(true);
+    for (const call of this.list) if (call !== but && call.session) call.hold(true);
   }
 
   swap() {

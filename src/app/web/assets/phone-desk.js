@@ -79,8 +79,8 @@ export async function showCard(call, party) {
   find("card-history").replaceChildren();
   find("card-none").hidden = true;
   find("card-add").hidden = true;
-  find("notes").value = "";
-  find("disposition").value = "";
+  find("notes").value = call.notes ?? "";
+  find("disposition").value = call.disposition ?? "";
   find("card-saved").textContent = "";
   find("save").disabled = true;
   const isOutside = /^\+?\d{7,}$/.test(call.number);
@@ -106,9 +106,17 @@ export async function showCard(call, party) {
   return contact;
 }
 
+// What was noted of a call so far.
+export function noted(call) {
+  if (!isShown(call)) return { notes: call.notes, disposition: call.disposition };
+  return { notes: find("notes").value, disposition: find("disposition").value };
+}
+
 // The record that this phone's own leg is in. Its number and its time may be those of another call.
 async function findRecord(call) {
-  const found = call.callId && await read(`/v1/calls?sip_call_id=${encodeURIComponent(call.callId)}&limit=2`);
+  // A call that came back has another dialog now, and is the same call.
+  const id = call.firstId ?? call.callId;
+  const found = id && await read(`/v1/calls?sip_call_id=${encodeURIComponent(id)}&limit=2`);
   return found?.items.length === 1 ? found.items[0] : null;
 }
 

@@ -12,6 +12,8 @@ export class Line extends EventTarget {
     this.account = account;
     this.state = "offline";
     this.failures = 0;
+    // Counts connections: the switch finds a dialog only over the one that it began over.
+    this.epoch = 0;
     this.socket = new JsSIP.WebSocketInterface(account.websocket_url);
     this.socket.via_transport = this.firstVia();
     this.ua = new JsSIP.UA({
@@ -47,6 +49,7 @@ export class Line extends EventTarget {
     const { ua } = this;
     ua.on("connecting", () => { if (this.state === "offline") this.become("connecting"); });
     ua.on("connected", () => {
+      this.epoch += 1;
       this.expectAnswer();
       // A transaction of the socket before may still have failed the registration a moment ago.
       this.again(3000);
@@ -76,6 +79,11 @@ export class Line extends EventTarget {
       this.again(Math.min(30000, (refused ? 5000 : 2000) * this.failures));
     });
     ua.on("newRTCSession", (event) => this.dispatchEvent(new CustomEvent("session", { detail: event })));
+  }
+
+  // The name in the contact that this page registers.
+  get page() {
+    return this.ua.contact?.uri?.user ?? null;
   }
 
   become(state, detail = {}) {
@@ -145,6 +153,13 @@ export class Line extends EventTarget {
     const told = this.socket.ondisconnect;
     this.socket.disconnect();
     told?.(true, 1006, "no answer");
+  }
+
+  // The computer slept: what was open before is dead, whether the browser knows it or not.
+  wake() {
+    if (this.state === "offline") return;
+    if (this.ua.isConnected()) this.drop();
+    this.reconnect();
   }
 
   reconnect() {

@@ -41,7 +41,7 @@ function shortcut(key) {
   return hasSingleKeys() ? { "aria-keyshortcuts": key } : {};
 }
 
-function stateOf(call) {
+export function stateOf(call) {
   if (call.transferring) return "call.transferring";
   if (call.state !== "talking") return `call.${call.state}`;
   if (call.isHeld) return "call.held";
@@ -107,7 +107,7 @@ function card(call, calls, does) {
     el("p", { class: "figures-line quiet", "data-figures": call.id }));
 }
 
-function clockOf(call) {
+export function clockOf(call) {
   return clock(Math.floor((Date.now() - (call.answered ?? call.began)) / 1000));
 }
 
@@ -155,7 +155,9 @@ export function showQuality(call) {
 
 const ENDS = [
   [(call) => call.cause === "User Denied Media Access", "no_microphone"],
-  [(call) => call.cause === "RTP Timeout" || call.cause === "gone", "lost"],
+  [(call) => call.cause === "RTP Timeout", "lost"],
+  [(call) => call.cause === "ended meanwhile", "meanwhile"],
+  [(call) => call.cause === "not brought back", "not_back"],
   [(call) => call.cause === "Connection Error" || call.cause === "Request Timeout", "not_reached"],
   [(call) => [486, 600].includes(call.status), "busy"],
   [(call) => [404, 484, 604].includes(call.status), "nobody"],
@@ -167,7 +169,7 @@ const ENDS = [
 
 // Why a call ended, if it is not plain.
 export function endOf(call) {
-  if (call.answered || call.byUs) return ENDS.slice(0, 2).find(([is]) => is(call))?.[1] ?? null;
+  if (call.answered || call.byUs) return ENDS.slice(0, 4).find(([is]) => is(call))?.[1] ?? null;
   if (call.isIncoming) return /cause=200|completed elsewhere/i.test(call.reason) ? "elsewhere" : "missed";
   return ENDS.find(([is]) => is(call))?.[1] ?? null;
 }

@@ -1,5 +1,6 @@
 // The agent's status: what they choose, how they are right now, since when, and the time after a call.
 import { ask, clock, el, find, root, t } from "./phone-base.js";
+import { showWaits, takeQueue, takeQueues } from "./phone-queues.js";
 
 const reasons = JSON.parse(root.dataset.reasons);
 const path = `/v1/agents/${root.dataset.user}`;
@@ -74,15 +75,17 @@ function choices() {
 
 let source;
 function listen() {
-  source = new EventSource(`/v1/events?topics=agent:status:updated&agent_id=${root.dataset.user}`);
+  source = new EventSource(`/v1/events?topics=agent:status:updated,queue:update&agent_id=${root.dataset.user}`);
   source.onmessage = (event) => {
     const message = JSON.parse(event.data);
     if (message.type === "snapshot") {
       const own = message.data.agents.find((one) => one.agent_id === root.dataset.user);
       if (own) show(own);
       else read();
+      takeQueues(message.data.queues);
     }
-    if (message.type === "event") show(message.data);
+    if (message.type === "event" && message.topic === "queue:update") takeQueue(message.data);
+    else if (message.type === "event") show(message.data);
   };
   source.onerror = () => { if (source.readyState === EventSource.CLOSED) setTimeout(listen, 5000); };
 }
@@ -94,7 +97,7 @@ export function openStatus() {
     const left = now?.until ? Math.max(0, Math.ceil((Date.parse(now.until) - Date.now()) / 1000)) : 0;
     put("wrap-up", { seconds: Math.min(3600, left + MORE) });
   });
-  setInterval(timer, 1000);
+  setInterval(() => { timer(); showWaits(); }, 1000);
   addEventListener("pagehide", () => source?.close());
   addEventListener("pageshow", (event) => { if (event.persisted) listen(); });
   read();

@@ -29,8 +29,10 @@ export function give() {
 let lost = () => {};
 let busy = () => false;
 let dial = () => {};
+let handOver = () => [];
+let takeCalls = () => {};
 export function onTabs(handlers) {
-  ({ lost, busy, dial } = handlers);
+  ({ lost, busy, dial, handOver, takeCalls } = handlers);
 }
 
 // Says that this tab was opened for a number, to the page that did it. That page alone knows the id, and says the number again; what stands in
@@ -42,12 +44,13 @@ export function opened(id) {
   setTimeout(() => { expected = null; }, 10000);
 }
 
-// Asks the other tab for the phone. Returns whether it may be taken: not while there is a call.
+// Asks the other tab for the phone. Returns whether it may be taken: not while there is a call that can't come along.
 export function askFor() {
   return new Promise((resolve) => {
     const answers = ({ data }) => {
       if (data.user !== root.dataset.user || !["given", "busy"].includes(data.said)) return;
       channel.removeEventListener("message", answers);
+      if (data.said === "given") takeCalls(data.calls ?? []);
       resolve(data.said === "given");
     };
     channel.addEventListener("message", answers);
@@ -70,9 +73,10 @@ channel.addEventListener("message", ({ data }) => {
     if (busy()) {
       channel.postMessage({ said: "busy", user: data.user });
     } else {
+      const calls = handOver();
       lost();
       give();
-      channel.postMessage({ said: "given", user: data.user });
+      channel.postMessage({ said: "given", user: data.user, calls });
     }
   }
 });

@@ -5,8 +5,10 @@ import { askFor, give, onTabs, opened, take } from "./phone-tabs.js";
 import { Line } from "./phone-line.js";
 import { Calls } from "./phone-calls.js";
 import { clearDial, nameOf, openDial, readColleagues, wanted } from "./phone-dial.js";
-import { afterCall, openDesk, showCard, showNumbers, showRecent } from "./phone-desk.js";
+import { remember, remembered } from "./phone-return.js";
+import { afterCall, noted, openDesk, showCard, showNumbers, showRecent } from "./phone-desk.js";
 import { openStatus } from "./phone-status.js";
+import { openSmall, showWindow, showWindowClock } from "./phone-window.js";
 import { endOf, keypad, partyOf, say, showCalls, showClocks, showKeys, showQuality, showState, stateButton } from "./phone-show.js";
 
 const calls = new Calls();
@@ -16,6 +18,7 @@ let transferring = null;
 // A number that is called as soon as the line stands, and until when.
 let toDial = null;
 const WAITS = 60000;
+const ASLEEP = 8000;
 
 // Where things stand with the line, and what one can do about it.
 function stand(name, values = {}) {
@@ -79,7 +82,16 @@ async function goOnline() {
   if (window.Notification?.permission === "default") Notification.requestPermission().catch(() => {});
   await showDevices();
   if (!(await take())) return stand("elsewhere");
+  restore();
   await connect();
+}
+
+// The calls that this tab had before it was loaded anew, or another tab had.
+function restore() {
+  const all = remembered();
+  if (!all.length) return;
+  calls.restore(all);
+  for (const call of [...calls.list].sort((one, other) => other.isHeld - one.isHeld)) card(call);
 }
 
 async function takeOver() {
@@ -88,6 +100,7 @@ async function takeOver() {
   if (await take() || await take(true)) {
     const wrong = await allowed();
     if (wrong) { give(); return stand(wrong); }
+    restore();
     await connect();
   }
 }
@@ -112,6 +125,7 @@ async function connect() {
 
 function registered() {
   readColleagues().then(() => showRecent(nameOf));
+  calls.bring();
   const wanted = toDial;
   toDial = null;
   if (wanted && Date.now() < wanted.until) dial(wanted.number);
@@ -141,7 +155,22 @@ function goOffline() {
   give();
 }
 
-onTabs({ lost: () => leave("taken"), busy: () => calls.list.length > 0, dial: dialClicked });
+// Another tab may go on with calls that can come back, and with no others.
+function handOver() {
+  remember(calls, noted);
+  const all = here.calls;
+  here.calls = [];
+  for (const call of [...calls.list]) call.abandon();
+  return all;
+}
+
+onTabs({
+  lost: () => leave("taken"),
+  busy: () => calls.list.some((call) => !call.isKept),
+  dial: dialClicked,
+  handOver,
+  takeCalls: (all) => { here.calls = all; },
+});
 
 // Calls.
 function dial(number) {
@@ -204,6 +233,7 @@ const does = {
 
 function changed() {
   showCalls(calls, does);
+  showWindow(calls, does);
   const { ringing } = calls;
   const others = calls.list.some((call) => call.state === "talking");
   const dialling = calls.list.some((call) => call.state === "ringing_there" && !call.hears);
@@ -237,6 +267,8 @@ calls.addEventListener("changed", ({ detail: { call, what } }) => {
     if (call.state === "talking") say(t("connected", { name: partyOf(call) }));
   }
   if (["isMuted", "isHeld", "isHeldThere"].includes(what)) say(t(`said.${what}.${call[what]}`));
+  // Another tab goes on with it.
+  if (what === "over" && call.cause === "abandoned") return changed();
   if (what === "over") {
     notice?.close();
     afterCall(call);
@@ -244,6 +276,8 @@ calls.addEventListener("changed", ({ detail: { call, what } }) => {
     const end = endOf(call);
     say(end ? t(`end.${end}`, { name: partyOf(call) }) : t("ended", { name: partyOf(call) }), Boolean(end) && end !== "missed" && end !== "elsewhere");
   }
+  if (what === "returned") say(t("returned", { name: partyOf(call) }));
+  remember(calls, noted);
   changed();
 });
 calls.addEventListener("told", ({ detail: { call, word } }) => say(t(word, { name: partyOf(call) }), word !== "transferred"));
@@ -372,14 +406,27 @@ document.addEventListener("click", (event) => {
 });
 window.addEventListener("beforeunload", (event) => { if (calls.list.length) event.preventDefault(); });
 
-// A call of a page that is gone would be silence for the other side until the switch notices.
-window.addEventListener("pagehide", () => { for (const call of calls.list) if (call.state !== "ringing") call.end(); });
+// A call of a page that is gone would be silence for the other side until the switch notices, unless it can come back.
+window.addEventListener("pagehide", () => {
+  remember(calls, noted);
+  for (const call of [...calls.list]) if (call.state !== "ringing" && !call.isKept) call.end();
+});
 
 openDesk();
 openStatus();
+openSmall(calls, does);
 readColleagues().then(() => showRecent(nameOf));
 showNumbers();
-setInterval(() => showClocks(calls), 1000);
+// A clock that jumps was asleep.
+let ticked = Date.now();
+setInterval(() => {
+  if (Date.now() - ticked > ASLEEP && calls.list.length) line?.wake();
+  // Whoever talks does not wait for the pauses between attempts.
+  else if (calls.list.some((call) => call.isKept)) line?.reconnect();
+  ticked = Date.now();
+  showClocks(calls);
+  showWindowClock(calls);
+}, 1000);
 stand("offline");
 showShortcuts();
 // What rings in a page that nobody has clicked yet may be silent.

@@ -144,6 +144,7 @@ impl Spec {
         match self.name {
             "switches" => "clusters",
             "reserved-numbers" => "pools",
+            "call-backs" => "queues",
             name => name,
         }
     }

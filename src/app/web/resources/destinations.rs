@@ -1,7 +1,7 @@
 //! Destinations: what a call can be led to besides extensions and groups. Each kind has a page of its own.
 
 use crate::{
-    app::web::resource::{Cell, Column, Part, Spec, col, more},
+    app::web::resource::{Act, Bulk, Cell, Column, Does, Filter, Part, Spec, col, more},
     tenancy::auth::rules::Resource,
 };
 
@@ -34,6 +34,7 @@ pub static QUEUES: Spec = Spec {
     name: "queues",
     base: "/app/queues",
     icon: "headphones",
+    links: &[("/app/call-backs", "nav.call_backs", "phone-outgoing")],
     kind: Some(("queue", "Queue")),
     query: "kind=queue",
     columns: &[
@@ -72,6 +73,7 @@ pub static QUEUES: Spec = Spec {
             ],
             closed: true,
         },
+        closed("part.call_back", &["config.call_back"]),
         closed("part.more", &["config.priorities", "config.record", "pin"]),
     ],
     hints: &[
@@ -81,10 +83,52 @@ pub static QUEUES: Spec = Spec {
         ("config.music", "hint.music"),
         ("config.level_wait_seconds", "hint.level_wait"),
         ("config.announce_place", "hint.announce_place"),
+        ("config.call_back", "hint.call_back"),
         ("pin", "hint.pin"),
     ],
     preset: r#"{"config": {"strategy": "longest_idle", "tiers": [{"level": 1, "position": 1}], "ring_seconds": 20, "announcement_seconds": 60}}"#,
     ..DESTINATION
+};
+
+/// Who is called back instead of waiting. They come by themselves.
+pub static CALL_BACKS: Spec = Spec {
+    name: "call-backs",
+    base: "/app/call-backs",
+    icon: "phone-outgoing",
+    rights: Resource::Destinations,
+    api: "/v1/tenants/{tenant}/call-backs",
+    title: &["number"],
+    columns: &[
+        col("number", Cell::Title),
+        col("queue_id", Cell::Ref),
+        col("state", Cell::Choice),
+        col("waiting_since", Cell::Time),
+        col("attempts", Cell::Text),
+        col("next_at", Cell::Time),
+        more("extension_id", Cell::Ref),
+        more("cause", Cell::Text),
+        more("ended_at", Cell::Time),
+    ],
+    filters: &[Filter {
+        name: "state",
+        asked: true,
+        words: "value",
+        values: &["waiting", "calling", "done", "failed", "cancelled"],
+    }],
+    acts: &[Act {
+        name: "cancel",
+        path: "/cancel",
+        label: "call_backs.cancel",
+        text: "call_backs.cancel_text",
+        icon: "ban",
+        is_apart: true,
+        when: |wish| wish["state"] == "waiting",
+        done: "call_backs.was_cancelled",
+        ..Act::EMPTY
+    }],
+    bulks: &[Bulk { name: "cancel", label: "call_backs.cancel", icon: "ban", does: Does::Post("/cancel") }],
+    deletes: false,
+    ..Spec::EMPTY
 };
 
 pub static MENUS: Spec = Spec {

@@ -18,7 +18,9 @@ use actix_web::web::ServiceConfig;
 pub use self::{
     company::COMPANY,
     contacts::CONTACTS,
-    destinations::{ANNOUNCEMENTS, CONFERENCES, MAILBOXES, MENUS, OUTSIDE_NUMBERS, PAGING, QUEUES, SCHEDULES},
+    destinations::{
+        ANNOUNCEMENTS, CALL_BACKS, CONFERENCES, MAILBOXES, MENUS, OUTSIDE_NUMBERS, PAGING, QUEUES, SCHEDULES,
+    },
     entries::ENTRIES,
     extensions::EXTENSIONS,
     groups::GROUPS,
@@ -37,6 +39,7 @@ pub static ALL: &[&Spec] = &[
     &NUMBERS,
     &GROUPS,
     &QUEUES,
+    &CALL_BACKS,
     &MENUS,
     &SCHEDULES,
     &ANNOUNCEMENTS,

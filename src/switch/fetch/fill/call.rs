@@ -7,10 +7,16 @@ use uuid::Uuid;
 
 use super::{FillError, Filled, Found, finish, generation};
 use crate::{
-    model::{call_handling::AtQueues, channel, refusal::Refusal},
+    model::{
+        call_handling::AtQueues,
+        channel,
+        destination::{Config, Queue},
+        refusal::Refusal,
+    },
     node::generations::Slot,
-    routing::{self, Action, Keep, Plan, Route, Routed, Tenant, Trace, entries, plan::PlanError, raw},
-    switch::agents,
+    routing::{
+        self, Action, Keep, Plan, Route, Routed, Tenant, Trace, carried::OWN_HEADERS, entries, plan::PlanError, raw,
+    },
     switch::fetch::{
         Fetch, PUBLIC,
         cache::{CachedAnswer, Vary},
@@ -22,8 +28,9 @@ use crate::{
         render::{self, RenderError},
         store::TenantRow,
     },
+    switch::{agents, call_backs},
     telephony::extensions,
-    text::E164,
+    text::{DialNumber, E164},
 };
 
 /// Routes a call in the tenant's context with one statement. It takes a second one if a newer plan comes with the first
@@ -62,6 +69,12 @@ pub(super) async fn call(fetch: &Fetch, slot: &Arc<Slot>, placed: &PlacedCall) -
         {
             routed.route = Route::Refused(Refusal::Unallocated);
         }
+        if let Route::CallBack { queue, number, .. } = &routed.route {
+            let (queue, number) = (*queue, number.clone());
+            if !wishes(fetch, slot.scope, &now.plan, queue, &number, placed).await? {
+                routed.route = back_to_queue(&now.plan, queue, placed);
+            }
+        }
         if let (Route::PickupAny { from }, Some(routing::Found::Extension(extension))) = (&mut routed.route, &row.found)
         {
             let id = extension.id;
@@ -83,7 +96,8 @@ pub(super) async fn call(fetch: &Fetch, slot: &Arc<Slot>, placed: &PlacedCall) -
 
 /// What every route begins with: the tenant, and that nobody sees a withheld number.
 fn marked(tenant: Uuid, placed: &PlacedCall, route: &Route) -> Vec<Action> {
-    let mut marked = vec![render::mark(tenant)];
+    let (name, value) = OWN_HEADERS;
+    let mut marked = vec![render::mark(tenant), Action { application: "set", data: format!("{name}={value}") }];
     // A code before the number may say otherwise.
     if placed.withheld && !matches!(route, Route::Withhold { .. }) {
         marked.extend(routing::withheld::hidden());
@@ -170,6 +184,50 @@ async fn handle(
     let now = kept.map_err(|error| FillError::Read(ReadError::Sql(error)))?;
     now.inspect(|now| _ = slot.raise(generation(*now)));
     Ok(now.is_some())
+}
+
+/// Keeps that a caller wants to be called back. Whether it is kept: not if too many wait for that.
+async fn wishes(
+    fetch: &Fetch,
+    tenant: Uuid,
+    plan: &Plan,
+    queue: Uuid,
+    number: &DialNumber,
+    placed: &PlacedCall,
+) -> Result<bool, FillError> {
+    let Some(Config::Queue(Queue { call_back: Some(call_back), .. })) =
+        plan.destinations.get(&queue).map(|planned| &planned.config)
+    else {
+        return Ok(false);
+    };
+    let (joined, ahead) = placed.waited;
+    let wish = call_backs::NewWish {
+        tenant,
+        queue,
+        number: &number.to_string(),
+        joined,
+        ahead,
+        switch: placed.switch,
+        keep_hours: call_back.keep_hours,
+    };
+    let kept = call_backs::store::keep(&fetch.changes, &wish).await;
+    kept.map_err(|error| FillError::Read(ReadError::Sql(error)))
+}
+
+/// The caller waits on, at the place that they had.
+fn back_to_queue(plan: &Plan, queue: Uuid, placed: &PlacedCall) -> Route {
+    let Some(Config::Queue(config)) = plan.destinations.get(&queue).map(|planned| &planned.config) else {
+        return Route::Refused(Refusal::Unallocated);
+    };
+    let (joined, ahead) = placed.waited;
+    let waited = joined.map_or(0, |joined| (Timestamp::now().as_second() - joined).max(0)) + i64::from(ahead);
+    Route::Queue {
+        id: queue,
+        record: false,
+        ahead: u16::try_from(waited).unwrap_or(u16::MAX),
+        call_back: None,
+        then: config.overflow.and_then(|target| plan.name_of(target)),
+    }
 }
 
 pub(super) async fn by_number(

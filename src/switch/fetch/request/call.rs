@@ -71,6 +71,18 @@ pub struct Connected<'a> {
     pub taken_by: Option<Caller<'a>>,
 }
 
+/// What a queue has left on a call.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Waited<'a> {
+    /// Where the caller is called back. Dialplane's own routes set it.
+    pub call_back: Option<Cow<'a, str>>,
+    /// Whether a key ended the waiting.
+    pub is_by_key: bool,
+    /// Since when they waited, in seconds since 1970, and by how many seconds they came before others.
+    pub joined: Option<i64>,
+    pub ahead: u16,
+}
+
 /// A call, as the switch describes it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Dialplan<'a> {
@@ -94,6 +106,8 @@ pub struct Dialplan<'a> {
     /// Whether the caller wants the number withheld.
     pub withheld: bool,
     pub hops: Hops,
+    /// Of a caller who waited in a queue.
+    pub waited: Waited<'a>,
     /// How ringing ended, if it has.
     pub disposition: Option<Cow<'a, str>>,
     pub call: Option<uuid::Uuid>,
@@ -167,6 +181,12 @@ pub(super) fn read<'a>(fields: &Fields<'a>) -> Request<'a> {
         caller_number: caller_number(fields),
         withheld: is_withheld(fields),
         hops,
+        waited: Waited {
+            call_back: text(fields.call_back.get()),
+            is_by_key: fields.why_left == Some(b"EXIT_WITH_KEY"),
+            joined: text(fields.queue_joined).and_then(|at| at.parse().ok()),
+            ahead: text(fields.queue_ahead).and_then(|ahead| ahead.parse().ok()).unwrap_or_default(),
+        },
         disposition: text(fields.disposition),
         call: text(fields.call).and_then(|call| call.parse().ok()),
         phone: Phone {

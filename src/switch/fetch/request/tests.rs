@@ -27,6 +27,7 @@ fn call<'a>(destination: &'a str, caller: Option<Caller<'a>>) -> Request<'a> {
         caller_name: None,
         withheld: false,
         hops,
+        waited: call::Waited::default(),
         disposition,
         call,
         phone: Phone::default(),
@@ -73,6 +74,40 @@ fn a_register_binds_no_address_of_another_domain() {
     let by_call = Ok(user("acme.test", "1001", View::Auth { realm: b"acme.test" }));
     assert_eq!(Request::read(form("INVITE", "other.test", "acme.test").as_bytes()), by_call);
     assert_eq!(Request::read(form("REGISTER", "192.0.2.1", "192.0.2.1").as_bytes()), signed_in("192.0.2.1"));
+}
+
+#[test]
+fn a_register_has_only_its_own_place_called() {
+    let form = |method: &str, contact: &str| {
+        format!(
+            "{BASE}&Event-Name=X&action=sip_auth&sip_auth_realm=acme.test{contact}&sip_to_host=acme.test&sip_auth_method={method}&key=id&user=u7kq3&domain=acme.test&ip=198.51.100.7"
+        )
+    };
+    let signed_in = || Ok(user("acme.test", "u7kq3", View::Register { realm: b"acme.test" }));
+    for own in [
+        // An older configuration sends none, and a REGISTER that asks for bindings has none.
+        "",
+        "&sip_contact_host=198.51.100.7",
+        "&sip_contact_user=u7kq3&sip_contact_host=198.51.100.7",
+        "&sip_contact_user=x81jf0&sip_contact_host=x81jf0.invalid",
+        "&sip_contact_user=u7kq3&sip_contact_host=192.168.1.20",
+    ] {
+        assert_eq!(Request::read(form("REGISTER", own).as_bytes()), signed_in(), "{own}");
+    }
+    for strange in [
+        "&sip_contact_user=u7kq3&sip_contact_host=203.0.113.9",
+        "&sip_contact_user=u7kq3&sip_contact_host=sip.carrier.example",
+        "&sip_contact_user=%2B13125550123&sip_contact_host=198.51.100.7",
+        "&sip_contact_user=911&sip_contact_host=192.168.1.20",
+        "&sip_contact_host=198.51.100.7&sip_contact_host=203.0.113.9",
+        "&sip_contact_user=u7kq3&sip_contact_user=911&sip_contact_host=198.51.100.7",
+    ] {
+        assert_eq!(Request::read(form("REGISTER", strange).as_bytes()), Ok(domain("acme.test")), "{strange}");
+    }
+    // A call is answered where it comes from.
+    let by_call = Ok(user("acme.test", "u7kq3", View::Auth { realm: b"acme.test" }));
+    let elsewhere = "&sip_contact_user=u7kq3&sip_contact_host=203.0.113.9";
+    assert_eq!(Request::read(form("INVITE", elsewhere).as_bytes()), by_call);
 }
 
 #[test]

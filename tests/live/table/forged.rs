@@ -1,0 +1,67 @@
+//! What phones and carriers write in SIP that nobody may believe, and entries of XML, which switches read by rules of their own.
+
+use serde_json::json;
+
+use super::{Needs, Row, row};
+use crate::phone::{End, Message};
+
+const OUT: Needs = Needs::phones(1).agents(1).carriers(1);
+const IN: Needs = Needs::phones(2).agents(2).carriers(1);
+/// Whoever gets one of these might believe it, or learn from it who withholds their number.
+const FORGED: [&str; 6] = [
+    "Diversion: <sip:+18005550003@evil.test>;reason=unconditional",
+    "P-Charge-Info: <sip:+18005550005@evil.test>",
+    "X-Emergency-Location: Nowhere Street 1",
+    "X-emergency-location: Nowhere Street 2",
+    "X-Original-From: +18005550004",
+    "User-to-User: 313233",
+];
+
+pub fn rows() -> Vec<Row> {
+    vec![
+        row("a carrier gets no header that the phone made up", OUT, async |t| {
+            let _call = t.phone(0).calls_with(&t.outside(), &FORGED);
+            has_none(t.carrier(0).rings().await.invite());
+        }),
+        row("help gets no place that the phone made up", OUT, async |t| {
+            let call = t.phone(0).calls_with("112", &FORGED);
+            has_none(t.carrier(0).rings().await.invite());
+            call.hangs_up().await;
+            t.settings(json!({ "routing": { "emergency": { "location": "Berlin, Unter den Linden 1" } } })).await;
+            let _call = t.phone(0).calls_with("112", &FORGED);
+            let rings = t.carrier(0).rings().await;
+            let places = rings.invite().all("X-Emergency-Location").concat();
+            assert!(places.contains("Unter den Linden 1") && !places.contains("Nowhere"), "{places}");
+        }),
+        row("a phone gets no header that came with a call from outside", IN, async |t| {
+            let number = t.number(1).to_owned();
+            let _call = t.comes_in("\"Eve\" <sip:+4915112345678@carrier.test>", &number, &FORGED);
+            let rings = t.phone(1).rings().await;
+            has_none(rings.invite());
+            assert_eq!(rings.invite().from().number, "+4915112345678");
+        }),
+        row("a colleague's phone gets no header that the caller's phone made up", Needs::phones(2), async |t| {
+            let _call = t.phone(0).calls_with("1001", &FORGED);
+            has_none(t.phone(1).rings().await.invite());
+        }),
+        row("a REGISTER that names somebody else's address is refused, and calls go where it came from", Needs::phones(2), async |t| {
+            for elsewhere in ["203.0.113.9:5060", "127.0.0.9:5060", "sip.carrier.test"] {
+                t.phone(1).says_it_is_at(elsewhere);
+                assert_eq!(t.phone(1).registers_for(300).await, 403, "{elsewhere}");
+            }
+            let _connected = t.connect(0, 1).await;
+        }),
+        row("an entry of XML runs its actions with their data", Needs::phones(1), async |t| {
+            let xml = r#"<extension name="busy"><condition field="destination_number" expression="^7600$"><action application="hangup" data="USER_BUSY"/></condition></extension>"#;
+            t.create("dialplan-entries", json!({ "name": "busy", "position": 1, "xml": xml })).await;
+            assert_eq!(t.phone(0).calls("7600").ended().await, End { status: 486, cause: Some(17) });
+        }),
+    ]
+}
+
+fn has_none(invite: &Message) {
+    for header in FORGED {
+        let name = header.split(':').next().unwrap();
+        assert_eq!(invite.header(name), "", "{invite:?}");
+    }
+}

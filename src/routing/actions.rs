@@ -281,7 +281,7 @@ fn led_on(actions: &mut Vec<Action>, then: Option<&str>, domain: &Domain, hops: 
 }
 
 /// The ringing tone of most of the world (ITU-T E.180).
-const RINGING: &str = "%(1000,4000,425)";
+pub const RINGING: &str = "%(1000,4000,425)";
 
 /// Rings for this many seconds, one dial string after the other. What follows runs only if nobody answers.
 fn ring(dial_strings: Vec<String>, seconds: u16, continue_on_fail: bool) -> Vec<Action> {
@@ -381,6 +381,13 @@ fn elsewhere(extension: &SipUsername, number: &DialNumber, hops: Hops) -> Vec<St
 /// A leg that dials in the tenant's context. `^^!`: the variables hold commas.
 fn dialled(variables: &[String], number: &DialNumber, domain: &Domain) -> String {
     format!("[^^!{}]loopback/{number}/{domain}", variables.join("!"))
+}
+
+/// A leg that dials a number on behalf of an extension, for somebody who is no phone of the tenant. With the name of the dialplan: it would
+/// otherwise be that of whoever makes it (`channel_outgoing_channel` in mod_loopback.c).
+#[must_use]
+pub fn on_behalf(extension: &SipUsername, number: &DialNumber, domain: &Domain) -> String {
+    dialled(&elsewhere(extension, number, Hops::default()), number, domain) + "/XML"
 }
 
 impl RingGroup {

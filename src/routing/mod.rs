@@ -31,7 +31,7 @@ pub mod withheld;
 
 pub use self::{
     action::Action,
-    actions::{CONSENT, NO_PIN, PARK, RECORDING, address, recording_from_outside, sound},
+    actions::{CONSENT, NO_PIN, PARK, RECORDING, RINGING, address, on_behalf, recording_from_outside, sound},
     dialled::{AFTER, Dialled, Feature, IN_MENU, LEFT, MESSAGE, changes_extension},
     hops::{Hops, MOST_HOPS, MOST_LEADS},
     plan::Plan,

@@ -157,6 +157,12 @@ async fn serve(stream: TcpStream, played: &Mutex<Played>, events: &broadcast::Se
         let reply = |text: &str| format!("Content-Type: command/reply\nReply-Text: {text}\n\n");
         let answer = if let Some(command) = command.strip_prefix("api ") {
             let said = played.lock().unwrap().does(command);
+            // It says of each command that it was given one (`switch_api_execute` in switch_loadable_module.c).
+            if let Some((name, argument)) = command.split_once(' ').filter(|(name, _)| *name == "callcenter_config") {
+                let event =
+                    serde_json::json!({ "Event-Name": "API", "API-Command": name, "API-Command-Argument": argument });
+                let _ = events.send(event.to_string());
+            }
             format!("Content-Type: api/response\nContent-Length: {}\n\n{said}", said.len())
         } else if let Some(command) = command.strip_prefix("bgapi ") {
             let job = Uuid::new_v4();
@@ -225,7 +231,8 @@ impl Played {
                     let packets = if comes { self.stats } else { 0 };
                     return serde_json::json!({ "response": { "audio": { "in_packet_count": packets } } }).to_string();
                 }
-                let list = self.lists.get(asked["data"]["arguments"].as_str().unwrap()).cloned().unwrap_or_default();
+                let list = asked["data"]["arguments"].as_str().unwrap();
+                let list = self.lists.get(list).cloned().unwrap_or_else(|| self.of_callcenter(list));
                 return serde_json::json!({ "command": "callcenter_config", "response": list }).to_string();
             }
             "conference json_list" => return "-OK No active conferences.\n".into(),
@@ -299,6 +306,16 @@ impl Played {
             _ => return format!("-ERR {command} Command not found!\n"),
         }
         "+OK\n".into()
+    }
+
+    /// A list of mod_callcenter, by what it was told.
+    fn of_callcenter(&self, list: &str) -> Vec<serde_json::Value> {
+        let tier = |(queue, agent): &(String, String)| serde_json::json!({ "queue": queue, "agent": agent });
+        match list {
+            "queue list" => self.queues.iter().map(|name| serde_json::json!({ "name": name })).collect(),
+            "tier list" => self.tiers.iter().map(tier).collect(),
+            _ => Vec::new(),
+        }
     }
 
     /// Of these, a channel has what the test says.

@@ -32,14 +32,15 @@ impl Listener {
     }
 
     /// `more`: another header, with the end of its line.
-    async fn open_with(node: &Node, key: &str, query: &str, is_websocket: bool, more: &str) -> Result<Self, u16> {
+    pub async fn open_with(node: &Node, key: &str, query: &str, is_websocket: bool, more: &str) -> Result<Self, u16> {
         let mut stream = TcpStream::connect(node.app.app_address).await.unwrap();
         let how = if is_websocket {
             "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
         } else {
             "Accept: text/event-stream"
         };
-        let request = format!("GET /v1/events?{query} HTTP/1.1\r\nHost: x\r\nX-API-Key: {key}\r\n{more}{how}\r\n\r\n");
+        let key = if key.is_empty() { String::new() } else { format!("X-API-Key: {key}\r\n") };
+        let request = format!("GET /v1/events?{query} HTTP/1.1\r\nHost: x\r\n{key}{more}{how}\r\n\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut listener = Self { stream, is_websocket, read: Vec::new(), head: String::new() };
         let head = loop {

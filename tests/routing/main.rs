@@ -32,6 +32,7 @@ mod monitoring;
 mod moves;
 mod numbers;
 mod outside;
+mod own_calls;
 #[allow(dead_code, reason = "these tests use a part of it")]
 #[path = "../people/people.rs"]
 mod people;

@@ -11,6 +11,7 @@ use super::{
     found::{Found, Own, answered},
     line::Untaken,
     wait::{self, Wait},
+    way::Way,
 };
 use crate::{
     model::{
@@ -204,17 +205,25 @@ impl Acting<'_> {
     /// Sends whom the phone is connected with; or the leg itself, if that is connected with nobody.
     async fn send(&self, to: &Place) -> Result<Done> {
         let domain = self.found.domain.clone();
-        let leg = match self.own() {
-            Ok(own) => own.leg,
+        let is_any = self.leg.is_none() && self.limit.is_none();
+        let waits = || self.found.call.legs.first().filter(|first| first.partner.is_none());
+        let (leg, user) = match self.own() {
+            // The agent whose phone rings for a queue's caller does not have them yet.
+            Ok(own) if is_any && own.leg.phase == Phase::Ringing && self.found.call.waits => match waits() {
+                Some(first) => (first.clone(), None),
+                None => (own.leg, Some(own.user)),
+            },
+            Ok(own) => (own.leg, Some(own.user)),
             // A caller who waits, in a menu or a queue, and no phone is there yet. Of a caller who talks, the other side would be sent.
             Err(error) if matches!(&error, Error::Refused(why) if why.code == Code::NoPhoneInCall) => {
-                self.found.call.legs.first().filter(|first| first.partner.is_none()).cloned().ok_or(error)?
+                (waits().cloned().ok_or(error)?, None)
             }
             Err(error) => return Err(error),
         };
         answered(&leg)?;
         let Some(partner) = leg.partner else {
-            self.tell(Order::Send(leg.id, to.clone(), domain)).await?;
+            let way = Way { api: self.api, found: self.found, leg: &leg, user: user.as_ref(), asker: self.asker };
+            self.tell(way.order(to).await?).await?;
             return Ok(Done::default());
         };
         let mut hear = self.hear();

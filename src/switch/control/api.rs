@@ -138,7 +138,7 @@ pub struct NewSupervision {
 /// What came of an action.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct CallActionDone {
-    /// The call as it is now; `null` if it is over.
+    /// The call as it is now; `null` if it is over, or whoever acted may see their own only and is not in it.
     pub call: Option<views::Call>,
     /// The slot that it is parked in.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -388,7 +388,13 @@ pub async fn act_on_call(
     let (control, live) = (control.into_inner(), live.into_inner());
     let scope = scope(&actor, tenant);
     let names = live.names.of(tenant, live.generations(), api.pool()).await;
-    let find = || Found::find(&live, &names, &scope, tenant, *path);
+    let find = || {
+        let found = Found::find(&live, &names, &scope, tenant, *path)?;
+        // A parked call is anybody's to pick up.
+        let is_free = asked.action == CallActionKind::PickUp && slot(&found).is_some();
+        if found.is_of(actor.only_own()) || is_free { Ok(found) } else { Err(Error::from(Code::CallGone)) }
+    };
+    // Whoever may not act on it takes nobody's turn, and does not learn that somebody else has it.
     find()?;
     // Nobody else acts on it, here and on other nodes. It may have changed until then.
     let _turn = control.turn(tenant, *path)?;
@@ -411,11 +417,8 @@ pub async fn act_on_call(
                 mark: asked.mark.ok_or_else(|| missing("mark"))?,
             };
             returning.bring().await?;
-            let call = found.again(&live).map(|found| found.shown(&scope));
+            let call = shown(&found, &live, &actor);
             return Ok(Json(CallActionDone { call, slot: None, job: None }));
-        }
-        if !found.is_of(actor.only_own()) {
-            return Err(Error::from(Code::CallGone).into());
         }
         let act = read(&api, &actor, &found, &asked).await?;
         let settings = settings(api.pool(), tenant).await?;
@@ -447,7 +450,7 @@ pub async fn act_on_call(
         if !(actor.person.is_some() && found.is_of(actor.person)) {
             note(&api, &actor, &request, &found, &asked).await?;
         }
-        let call = found.again(&live).map(|found| found.shown(&scope));
+        let call = shown(&found, &live, &actor);
         Ok(Json(CallActionDone { call, slot: done.slot, job: None }))
     };
     turn::taking(api.pool(), *path, work).await
@@ -463,6 +466,21 @@ async fn note(api: &Api, actor: &Actor, request: &HttpRequest, found: &Found, as
     change.commit_quietly().await
 }
 
+/// The call as it is now, for somebody who may see it.
+fn shown(found: &Found, live: &Live, actor: &Actor) -> Option<views::Call> {
+    let now = found.again(live).filter(|found| found.is_of(actor.only_own()));
+    now.map(|found| found.shown(&scope(actor, found.tenant)))
+}
+
+/// The slot that a call is parked in.
+fn slot(found: &Found) -> Option<String> {
+    let known = found.watched.known();
+    let in_call = |leg: Uuid| found.call.legs.iter().any(|one| one.id == leg);
+    let of_tenant = |lot: &str| lot.split_once('@').is_some_and(|(_, domain)| domain == found.domain.as_str());
+    let there = known.state.lots.iter().find(|(lot, _, leg, _)| of_tenant(lot) && in_call(*leg));
+    there.map(|(_, slot, ..)| slot.to_owned())
+}
+
 /// A phone takes a parked call, as its keys could.
 async fn pick_up(
     api: &Api,
@@ -472,14 +490,7 @@ async fn pick_up(
     found: &Found,
     asked: &CallAction,
 ) -> Result<CallActionDone, Error> {
-    let slot = {
-        let known = found.watched.known();
-        let in_call = |leg: Uuid| found.call.legs.iter().any(|one| one.id == leg);
-        let of_tenant = |lot: &str| lot.split_once('@').is_some_and(|(_, domain)| domain == found.domain.as_str());
-        let there = known.state.lots.iter().find(|(lot, _, leg, _)| of_tenant(lot) && in_call(*leg));
-        there.map(|(_, slot, ..)| slot.to_owned())
-    };
-    let slot = slot.ok_or_else(|| Error::from(Code::NotParked))?;
+    let slot = slot(found).ok_or_else(|| Error::from(Code::NotParked))?;
     let mut change = api.read(actor).await?;
     let codes = settings(&mut *change, found.tenant).await?.routing.codes;
     let to = DialNumber::parse(&format!("{}{slot}", codes.park)).map_err(|_| Error::from(Code::NotParked))?;
@@ -491,8 +502,7 @@ async fn pick_up(
     store::insert(&mut change, &job).await?;
     change.commit().await?;
     jobs::place(control, api, live, ready, &job, Then::Calls { to: to.into(), shows: None, records: None });
-    let call = found.again(live).map(|found| found.shown(&scope(actor, found.tenant)));
-    Ok(CallActionDone { call, slot: Some(slot), job: Some(job) })
+    Ok(CallActionDone { call: shown(found, live, actor), slot: Some(slot), job: Some(job) })
 }
 
 /// Listen to a call, or talk along

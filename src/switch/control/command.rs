@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::{
     model::{channel, device::Only},
-    routing::{AFTER, CONSENT, MESSAGE, address, transfers::BACK},
+    routing::{self, AFTER, CONSENT, MESSAGE, address, transfers::BACK},
     text::{DeviceId, DialNumber, Dialable, Domain, E164, ExtensionNumber, Keys, SipUsername},
 };
 
@@ -153,6 +153,14 @@ pub enum Order {
     /// Sends the leg's partner. The leg itself ends.
     SendPartner(Uuid, Place, Domain),
     Send(Uuid, Place, Domain),
+    /// Has the leg call a number outside on behalf of an extension. If nobody takes it there, it goes back into the queue where it waited.
+    SendOutside {
+        leg: Uuid,
+        to: DialNumber,
+        payer: SipUsername,
+        back: Option<Uuid>,
+        domain: Domain,
+    },
     /// The leg's phone makes calls for itself from now on, whatever the leg was before, and stays if whom it calls hangs up.
     OnItsOwn(Uuid, SipUsername, Domain),
     /// The leg calls a number, while its partner hears music. If that lasts too long, the partner goes back to the leg's phone.
@@ -206,6 +214,9 @@ pub enum Order {
     Place(Placing),
 }
 
+/// For how long a number outside rings.
+const RINGS: u16 = 60;
+
 /// What an agent's phone shows besides the number of whoever is called back.
 const CALL_BACK_NAME: &str = "Callback";
 
@@ -222,6 +233,20 @@ impl fmt::Display for Order {
             Self::Unmute(leg) => write!(f, "uuid_audio {leg} stop"),
             Self::SendPartner(leg, to, domain) => write!(f, "uuid_transfer {leg} -bleg {to} XML {domain}"),
             Self::Send(leg, to, domain) => write!(f, "uuid_transfer {leg} {to} XML {domain}"),
+            // A call of its own besides, so that whatever ends that does not end this one.
+            Self::SendOutside { leg, to, payer, back, domain } => {
+                write!(
+                    f,
+                    "uuid_transfer {leg} 'm:|:set:hangup_after_bridge=true|set:continue_on_fail=true|set:ignore_early_media=true\
+                     |set:loopback_no_pre_answer=true|set:transfer_ringback={}|set:call_timeout={RINGS}|bridge:{}",
+                    routing::RINGING,
+                    routing::on_behalf(payer, to, domain),
+                )?;
+                if let Some(queue) = back {
+                    write!(f, "|transfer:{} XML {domain}", queue.simple())?;
+                }
+                f.write_str("' inline")
+            }
             Self::OnItsOwn(leg, user, domain) => {
                 let (made, taken) = (channel::MADE_BY, channel::TAKEN_BY);
                 write!(
@@ -429,6 +454,24 @@ mod tests {
         assert!(whisper.contains("eavesdrop_whisper_bleg=true}") && whisper.ends_with(" inline"), "{whisper}");
         assert!(!placing(supervises(Mode::Listen)).contains("whisper"));
         assert!(placing(supervises(Mode::Barge)).contains("'three_way:"));
+    }
+
+    #[test]
+    fn whoever_is_sent_outside_goes_back_into_the_queue_if_nobody_takes_the_call() {
+        let parsed = (DialNumber::parse("+498912345678"), SipUsername::parse("u7k"), Domain::parse("acme.test"));
+        let (to, payer, domain) = (parsed.0.unwrap(), parsed.1.unwrap(), parsed.2.unwrap());
+        let order = |back| {
+            let (to, payer, domain) = (to.clone(), payer.clone(), domain.clone());
+            Order::SendOutside { leg: Uuid::nil(), to, payer, back, domain }.to_string()
+        };
+        let said = order(Some(Uuid::from_u128(5)));
+        assert!(said.starts_with("uuid_transfer 00000000-0000-0000-0000-000000000000 'm:|:set:"), "{said}");
+        assert!(said.contains("!dialplane_on_behalf=u7k!"), "{said}");
+        assert!(said.contains("]loopback/+498912345678/acme.test/XML|transfer:"), "{said}");
+        assert!(said.ends_with("|transfer:00000000000000000000000000000005 XML acme.test' inline"), "{said}");
+        // What separates applications, arguments and names has no other meaning in any of them.
+        assert!(said.matches('\'').count() == 2 && said.matches(' ').count() == 5, "{said}");
+        assert!(order(None).ends_with("]loopback/+498912345678/acme.test/XML' inline"));
     }
 
     #[test]

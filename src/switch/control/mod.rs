@@ -17,6 +17,7 @@ pub mod returns;
 pub mod store;
 pub mod turn;
 pub mod wait;
+pub mod way;
 
 use std::{
     collections::{HashMap, VecDeque},

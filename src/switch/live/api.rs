@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{
     Live,
     select::Asker,
-    show::{self, Of, Scope},
+    show::Scope,
     views::{
         self, Agent, AgentState, CallState, Conference, Direction, LiveGateway, LivePage, Parked, Queue, Registration,
     },
@@ -228,21 +228,15 @@ pub async fn live_conferences(
     paging: Query<PageQuery>,
 ) -> Result<Json<LivePage<Conference>>, Problem> {
     let scope = scope(&actor, &tenant, &at)?;
-    let found = show::conferences(&scope, &live);
-    let asker = Asker { live: &live, pool: api.pool(), scope: &scope };
-    let names = asker.names(found.iter().map(|of| of.tenant)).await;
-    let shown = found.into_iter().map(|Of { tenant, it: mut conference, .. }| {
-        let names = names.get(&tenant);
-        conference.name = names.and_then(|names| names.of_place(conference.conference_id)).map(ToOwned::to_owned);
-        conference
-    });
-    page(&live, &scope, &paging, shown.collect(), |one| format!("{} {:?}", one.conference_id, one.at.switch_id))
+    let shown = Asker { live: &live, pool: api.pool(), scope: &scope }.conferences().await;
+    page(&live, &scope, &paging, shown, |one| format!("{} {:?}", one.conference_id, one.at.switch_id))
 }
 
 /// List the calls that are parked
 #[utoipa::path(tag = "live", params(TenantQuery, WhereQuery, PageQuery), responses((status = 200, body = LivePage<Parked>)))]
 #[get("/v1/live/parked")]
 pub async fn live_parked(
+    api: Data<Api>,
     live: Data<Live>,
     actor: Actor,
     tenant: Query<TenantQuery>,
@@ -250,7 +244,7 @@ pub async fn live_parked(
     paging: Query<PageQuery>,
 ) -> Result<Json<LivePage<Parked>>, Problem> {
     let scope = scope(&actor, &tenant, &at)?;
-    let shown = show::parked(&scope, &live).into_iter().map(|of| of.it).collect();
+    let shown = Asker { live: &live, pool: api.pool(), scope: &scope }.parked().await;
     page(&live, &scope, &paging, shown, |one| format!("{} {:0>4} {:?}", one.tenant_id, one.slot, one.call_id))
 }
 

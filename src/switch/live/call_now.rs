@@ -3,9 +3,9 @@
 use uuid::Uuid;
 
 use super::{
-    leg::{Leg, Phase},
+    leg::{Leg, Party, Phase},
     names::{Extension, Names},
-    said::Micros,
+    said::{Line, Micros},
     state::State,
     views::{self, At, CallState, Direction, LegState, time},
     whose::{Whose, id_of},
@@ -53,7 +53,7 @@ impl CallNow {
     /// Whether somebody in it withholds their number.
     #[must_use]
     pub fn has_withheld(&self) -> bool {
-        self.legs.iter().any(|leg| leg.about.is_withheld)
+        self.legs.iter().any(|leg| leg.hides || leg.about.is_withheld)
     }
 
     fn state(&self) -> (CallState, Micros) {
@@ -79,11 +79,15 @@ impl CallNow {
         }
     }
 
-    fn direction(&self) -> Direction {
-        let is_outside = |leg: &Leg| leg.about.phone.is_none();
-        match self.legs.first() {
-            Some(first) if is_outside(first) && first.about.is_caller == Some(true) => Direction::Inbound,
-            _ if self.legs.iter().any(|leg| leg.about.carrier.is_some() || is_outside(leg)) => Direction::Outbound,
+    /// Another tenant's phone is outside.
+    fn direction(&self, tenant: Uuid) -> Direction {
+        let is_outside = |(leg, owner): (&Leg, &Option<Uuid>)| {
+            leg.about.phone.is_none() || owner.is_some_and(|owner| owner != tenant)
+        };
+        let mut legs = self.legs.iter().zip(&self.owners);
+        match legs.clone().next() {
+            Some(first) if is_outside(first) && first.0.about.is_caller == Some(true) => Direction::Inbound,
+            _ if legs.any(|one| one.0.about.carrier.is_some() || is_outside(one)) => Direction::Outbound,
             _ => Direction::Internal,
         }
     }
@@ -98,19 +102,25 @@ impl CallNow {
             show_leg(leg, extension, person.is_some() && !is_own)
         };
         let first = self.legs.first();
+        let legs = self.legs.iter().zip(&self.owners).map(leg).collect::<Vec<_>>();
+        // What a leg that is called was made for is a dial string, and names the SIP username.
+        let dialled = match first {
+            Some(first) if first.about.is_caller == Some(false) => legs.first().and_then(|leg| leg.number.clone()),
+            first => first.and_then(|leg| leg.about.dialled.clone()).map(|number| plain(&number)),
+        };
         let queue_id = self.queue.as_deref().and_then(id_of);
         views::Call {
             id: self.id,
             tenant_id: tenant,
-            direction: self.direction(),
+            direction: self.direction(tenant),
             state,
             since: time(since),
             began_at: time(first.map_or(0, Leg::began)),
-            dialled: first.and_then(|leg| leg.about.dialled.clone()).map(|number| plain(&number)),
+            dialled,
             queue_id,
             queue: queue_id.and_then(|id| names.of_place(id)).map(ToOwned::to_owned),
             carrier_id: self.legs.iter().find_map(|leg| leg.about.carrier),
-            legs: self.legs.iter().zip(&self.owners).map(leg).collect(),
+            legs,
             simulated: self.legs.iter().any(|leg| leg.about.is_simulated),
             at,
         }
@@ -124,16 +134,33 @@ pub fn extension<'n>(leg: &Leg, is_own: bool, names: &'n Names) -> Option<&'n Ex
     names.of_phone(user)
 }
 
+/// Who waits, is parked or in a conference, as a tenant sees them.
+#[must_use]
+pub fn named(party: &Party, tenant: Uuid, names: Option<&Names>, person: Option<Uuid>) -> views::Leg {
+    let extension = names.and_then(|names| extension(&party.leg, party.owner == Some(tenant), names));
+    let is_own = extension.is_some_and(|extension| person.is_some() && extension.user == person);
+    show_leg(&party.leg, extension, person.is_some() && !is_own)
+}
+
 /// `hides`: whether whoever asks may not know who withholds their number.
-pub fn show_leg(leg: &Leg, extension: Option<&Extension>, hides: bool) -> views::Leg {
+fn show_leg(leg: &Leg, extension: Option<&Extension>, hides: bool) -> views::Leg {
     let about = &leg.about;
     let is_caller = about.is_caller == Some(true);
-    // What a called phone shows as the caller's is not its own number.
-    let (number, name) = if is_caller { (&about.number, &about.name) } else { (&about.callee, &None) };
-    let extension = extension.filter(|_| !(about.is_withheld && is_caller && hides));
+    let is_withheld = leg.hides || about.is_withheld && is_caller;
+    let username = about.phone.as_ref().map(|(user, _)| user);
+    let is_phone = username.is_some() || about.line == Some(Line::Phone);
+    let others = |text: &Option<String>| text.clone().filter(|text| Some(text) != username);
+    let (number, name) = match (is_caller, is_phone) {
+        // A phone's own is its SIP username, which is nobody's business (`sofia_handle_sip_i_invite` in sofia.c).
+        (true, true) => (&others(&about.shows), &others(&about.shows_as)),
+        (true, false) => (&about.number, &about.name),
+        // What a called phone shows as the caller's is not its own number.
+        (false, _) => (&about.callee, &None),
+    };
+    let extension = extension.filter(|_| !(is_withheld && hides));
     let own =
         |text: Option<&str>, or: &Option<String>| text.map(ToOwned::to_owned).or_else(|| or.as_deref().map(plain));
-    let is_hidden = about.is_withheld && is_caller && extension.is_none();
+    let is_hidden = is_withheld && extension.is_none();
     let hidden = |text: Option<String>| text.filter(|_| !is_hidden);
     views::Leg {
         id: leg.id,

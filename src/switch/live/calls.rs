@@ -11,7 +11,7 @@ use super::{
     change::Change,
     gone::{self, Gone},
     leg::{Leg, Phase},
-    said::{About, Happened, Micros, OfLeg, Tap, Tapped, line, page_of, short},
+    said::{About, Happened, Line, Micros, OfLeg, Tap, Tapped, line, page_of, short},
 };
 use crate::routing::{carried::Mark, withheld};
 
@@ -85,6 +85,8 @@ impl About {
         self.tenant = said.tenant.or(self.tenant);
         self.context = said.context.or_else(|| self.context.take());
         self.agent = said.agent.or_else(|| self.agent.take());
+        self.shows = said.shows.or_else(|| self.shows.take());
+        self.shows_as = said.shows_as.or_else(|| self.shows_as.take());
         self.queue = said.queue.or_else(|| self.queue.take());
     }
 
@@ -152,6 +154,9 @@ impl Calls {
         }
         let is_new = !self.legs.contains_key(&leg);
         self.meet(leg, about, at);
+        if is_new && happened == Happened::Created {
+            self.learn_of_maker(leg, true);
+        }
         let mut changes = if is_new { vec![Change::Leg(leg)] } else { Vec::new() };
         match happened {
             Happened::Created | Happened::Renamed { .. } | Happened::HangsUp | Happened::Ended => {}
@@ -198,6 +203,11 @@ impl Calls {
             known.about.agent = Some(agent.to_owned());
         }
         vec![Change::Call(known.call)]
+    }
+
+    /// Notes that nobody sees the number of a leg.
+    pub fn hide(&mut self, leg: Uuid) {
+        self.with(leg, |leg| leg.hides = true);
     }
 
     /// Notes whose a leg is, if that is not known.
@@ -284,6 +294,7 @@ impl Calls {
                 }
             });
             if is_new {
+                self.learn_of_maker(row.uuid, false);
                 changes.push(Change::Leg(row.uuid));
                 changes.extend(self.legs.get(&row.uuid).map(|leg| Change::Call(leg.call)));
             }
@@ -346,13 +357,42 @@ impl Calls {
             leg.about.learn(about);
             return;
         }
-        let of_maker = about.maker.and_then(|maker| self.legs.get(&maker)).map(|maker| maker.call);
+        // A place that is held in a queue is nobody's call.
+        let served = about.serves.and_then(|served| self.legs.get(&served)).filter(|leg| !leg.is_inner());
+        let of_maker = about.maker.and_then(|maker| self.legs.get(&maker)).or(served).map(|maker| maker.call);
         let first = about.call.or(about.admitted_for).filter(|call| *call != id);
         // The first leg's call may have become part of another one since.
         let of_first = first.map(|first| self.legs.get(&first).map_or(first, |leg| leg.call));
         let call = of_maker.or(of_first).unwrap_or(id);
         self.by_call.entry(call).or_default().insert(id);
         self.legs.insert(id, Leg::new(id, call, about, at));
+    }
+
+    /// A leg that is called has in its first event what it shows of whoever made it. Events of the maker's own say it too late: its first one
+    /// comes before it is routed, and the next when it is answered. `is_first`: not from a list, which has what a leg shows by then.
+    fn learn_of_maker(&mut self, id: Uuid, is_first: bool) {
+        let Some(called) = self.legs.get(&id).filter(|leg| leg.about.is_caller != Some(true)) else { return };
+        let (about, call) = (called.about.clone(), called.call);
+        let mut maker = about.maker.or(about.serves);
+        // The switch's own legs stand between; a circle of them ends.
+        for _ in 0..4 {
+            maker = match maker.and_then(|maker| self.legs.get(&maker)) {
+                Some(inner) if inner.is_inner() => inner.about.maker,
+                Some(leg) => Some(leg.id),
+                None => None,
+            };
+        }
+        let is_caller = |leg: &&Leg| leg.id != id && !leg.is_inner() && leg.about.is_caller == Some(true);
+        let Some(maker) = maker.or_else(|| self.of(call).into_iter().find(is_caller).map(|leg| leg.id)) else { return };
+        self.with(maker, |maker| {
+            maker.hides |= about.is_withheld;
+            // A carrier may be shown another number.
+            let is_shown = is_first && about.line == Some(Line::Phone) && !about.is_withheld;
+            if let Some(number) = about.number.filter(|_| is_shown) {
+                maker.about.shows_as = about.name;
+                maker.about.shows = Some(number);
+            }
+        });
     }
 
     fn connect(&mut self, a: Uuid, b: Uuid, at: Micros) -> Vec<Change> {

@@ -34,10 +34,35 @@ pub struct Event {
     pub data: Value,
     /// For those who may only hear of their own, if they hear less.
     pub own: Option<Value>,
+    pub concealed: Concealed,
+    /// Whether something ended only for whom it is about, and goes on for others.
+    pub is_parting: bool,
     pub place: At,
     /// Where each of the `phones` in the data is: an event may be about several on several switches.
     pub places: Vec<At>,
     texts: [OnceLock<Arc<str>>; 3],
+}
+
+/// Those among whom an event is about who withhold their numbers: others who may hear of their own only don't find them by a filter either.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Concealed {
+    pub people: BTreeSet<Uuid>,
+    /// The numbers of their extensions, and whose each is.
+    pub extensions: HashMap<String, Option<Uuid>>,
+}
+
+impl Concealed {
+    /// Whether `person` may know that it is about this agent.
+    #[must_use]
+    pub fn shows_agent(&self, agent: Uuid, person: Option<Uuid>) -> bool {
+        person.is_none() || person == Some(agent) || !self.people.contains(&agent)
+    }
+
+    /// Whether `person` may know that it is about this extension.
+    #[must_use]
+    pub fn shows_extension(&self, number: &str, person: Option<Uuid>) -> bool {
+        person.is_none() || self.extensions.get(number).is_none_or(|owner| *owner == person)
+    }
 }
 
 /// What a client may hear of an event.
@@ -109,6 +134,8 @@ pub struct New {
     pub at: DateTime<Utc>,
     pub data: Value,
     pub own: Option<Value>,
+    pub concealed: Concealed,
+    pub is_parting: bool,
     pub place: At,
     pub places: Vec<At>,
 }
@@ -237,10 +264,23 @@ impl Bus {
     pub fn publish(&self, new: New) {
         let mut kept = self.kept();
         kept.number += 1;
-        let New { topic, tenant, people, extensions, queue, at, data, own, place, places } = new;
-        let number = kept.number;
-        let texts = Default::default();
-        let event = Event { number, topic, tenant, people, extensions, queue, at, data, own, place, places, texts };
+        let New { topic, tenant, people, extensions, queue, at, data, own, concealed, is_parting, place, places } = new;
+        let event = Event {
+            number: kept.number,
+            topic,
+            tenant,
+            people,
+            extensions,
+            queue,
+            at,
+            data,
+            own,
+            concealed,
+            is_parting,
+            place,
+            places,
+            texts: Default::default(),
+        };
         let event = Arc::new(event);
         kept.events.push_back(Arc::clone(&event));
         if kept.events.len() > MOST_KEPT
@@ -293,6 +333,8 @@ mod tests {
             at: Utc::now(),
             data: json!({ "phones": [{ "call_id": "a" }, { "call_id": "b" }] }),
             own: None,
+            concealed: Concealed::default(),
+            is_parting: false,
             place: At { switch_id: Some(Uuid::nil()), switch: Some("fs1".into()) },
             places: ["fs2", "fs3"].map(|name| At { switch_id: None, switch: Some(name.into()) }).into(),
         });

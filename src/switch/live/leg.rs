@@ -12,6 +12,13 @@ pub enum Phase {
     Parked,
 }
 
+/// Somebody in a call, and the tenant whose phone it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Party {
+    pub leg: Leg,
+    pub owner: Option<Uuid>,
+}
+
 /// One side of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leg {
@@ -29,6 +36,8 @@ pub struct Leg {
     pub recordings: Vec<String>,
     /// Whether what its phone says is not passed on.
     pub is_muted: bool,
+    /// Whether whom it calls sees nobody.
+    pub hides: bool,
     /// Whether all that happened to it was heard, so that what was not heard did not happen.
     pub is_heard_whole: bool,
     pub(super) began: Micros,
@@ -51,6 +60,7 @@ impl Leg {
             cause: None,
             recordings: Vec::new(),
             is_muted: false,
+            hides: false,
             is_heard_whole: true,
             began,
             bridged_at: 0,

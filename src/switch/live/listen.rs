@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::task::JoinHandle;
+use tokio::{sync::Notify, task::JoinHandle, time::Instant as Moment};
 use uuid::Uuid;
 
 use super::{
@@ -31,12 +31,16 @@ use crate::{
 };
 
 /// The events that live state follows. Those of `CUSTOM` come last.
-const EVENTS: &str = "BACKGROUND_JOB HEARTBEAT SHUTDOWN CHANNEL_CREATE CHANNEL_ANSWER CHANNEL_BRIDGE CHANNEL_UNBRIDGE CHANNEL_HOLD \
+const EVENTS: &str = "API BACKGROUND_JOB HEARTBEAT SHUTDOWN CHANNEL_CREATE CHANNEL_ANSWER CHANNEL_BRIDGE CHANNEL_UNBRIDGE CHANNEL_HOLD \
 CHANNEL_UNHOLD CHANNEL_PARK CHANNEL_UUID CHANNEL_HANGUP CHANNEL_HANGUP_COMPLETE RECORD_START RECORD_STOP MEDIA_BUG_START MEDIA_BUG_STOP CUSTOM sofia::register sofia::unregister sofia::expire \
 sofia::sip_user_state sofia::gateway_state callcenter::info valet_parking::info conference::maintenance";
 
 /// How often a node looks which switches there are. While the database is away, it listens to those that it knows.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// mod_callcenter fires no event when a queue is new or somebody begins to serve one. So its lists are read again soon after it was told so: one
+/// change is often several commands.
+const SOON: Duration = Duration::from_millis(300);
 
 /// Lost events can't be seen, so everything is read again from time to time.
 const READ_EVERY: Duration = Duration::from_mins(5);
@@ -146,9 +150,12 @@ impl Link {
             Ok(opened) => opened,
             Err(error) => return error,
         };
-        let ends = Ends::default();
+        let (ends, moved) = (Ends::default(), Notify::new());
         let tell = |said| self.live.heard(&self.watched, said);
         let heard = |event: &Heard| {
+            if moves_queues(event) {
+                moved.notify_one();
+            }
             if let Some(said) = Said::read(event).and_then(|said| ends.hear(said, Instant::now())) {
                 tell(said);
             }
@@ -156,12 +163,12 @@ impl Link {
         tokio::select! {
             never = ends.tell(tell) => match never {},
             ended = ear.listen(heard) => ended.into(),
-            ended = self.read(&talk) => ended.into(),
+            ended = self.read(&talk, &moved) => ended.into(),
         }
     }
 
-    /// Reads everything at once and then from time to time.
-    async fn read(&self, talk: &Talk) -> Unanswered {
+    /// Reads everything at once and then from time to time. `moved`: that queues, or who serves them, are others than before.
+    async fn read(&self, talk: &Talk, moved: &Notify) -> Unanswered {
         loop {
             let began = Instant::now();
             self.watched.reading();
@@ -177,7 +184,30 @@ impl Link {
                 return Unanswered::Lost;
             }
             tracing::debug!(switch = %self.listed.switch, took = ?began.elapsed(), "a switch's lists were read");
-            tokio::time::sleep(READ_EVERY).await;
+            let next = Moment::now() + READ_EVERY;
+            while tokio::time::timeout_at(next, moved.notified()).await.is_ok() {
+                tokio::time::sleep(SOON).await;
+                match reads::queues(talk).await {
+                    Ok((queues, tiers)) => self.live.read_queues(&self.watched, queues, tiers),
+                    Err(error) => return error,
+                }
+            }
         }
     }
+}
+
+/// Whether the switch was told of queues, or of who serves them, by whomever (`switch_api_execute` in switch_loadable_module.c fires an event of
+/// each command when it is done).
+fn moves_queues(event: &impl Headers) -> bool {
+    let is = |name: &str, value: &str| event.header(name) == Some(value);
+    let told = event.header("API-Command-Argument").unwrap_or_default();
+    let mut words = told.split_whitespace();
+    is("Event-Name", "API")
+        && is("API-Command", "callcenter_config")
+        && matches!(
+            (words.next(), words.next()),
+            (Some("queue"), Some("load" | "reload" | "unload"))
+                | (Some("tier"), Some("add" | "del" | "reload"))
+                | (Some("agent"), Some("del" | "reload"))
+        )
 }

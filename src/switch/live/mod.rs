@@ -56,6 +56,7 @@ use self::{
     levels::Levels,
     names::{AllNames, Carriers},
     publish::{Note, Noted, Told},
+    queues::{QueueRow, TierRow},
     said::Said,
     state::{Lists, State},
     stirred::Stirred,
@@ -321,6 +322,19 @@ impl Live {
             self.note(watched, told, &changes, state, began);
         }
         true
+    }
+
+    /// Takes over which queues a switch has, and who serves them.
+    fn read_queues(&self, watched: &Watched, queues: Vec<QueueRow>, tiers: Vec<TierRow>) {
+        let mut known = watched.known();
+        let Known { state, told, unknown_since, .. } = &mut *known;
+        if unknown_since.is_some() {
+            return;
+        }
+        told.before(self.bus.is_wanted(), state, &self.whose(watched));
+        let changes = state.queues.served(queues, tiers);
+        self.stirred.by(&changes, state, &self.whose(watched));
+        self.note(watched, told, &changes, state, 0);
     }
 }
 

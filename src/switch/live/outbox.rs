@@ -64,6 +64,8 @@ async fn hear(live: Arc<Live>, pool: PgPool, send: mpsc::Sender<webhooks::Event>
         loop {
             tokio::select! {
                 heard = seat.receiver.recv() => match heard {
+                    // Others go on.
+                    Ok(Sent::Event(event)) if event.is_parting => {}
                     Ok(Sent::Event(event)) => match send.try_send(kept(&event)) {
                         Ok(()) => {}
                         Err(TrySendError::Full(_)) => lost(1),

@@ -22,7 +22,7 @@ use super::{
     agents::{self, Who},
     call_now::{self, CallNow},
     change::{Aor, Change},
-    events::New,
+    events::{Concealed, New},
     leg::{Leg, Phase},
     levels,
     names::Names,
@@ -56,8 +56,9 @@ pub struct Note {
 pub enum Noted {
     /// With the tenants that it concerns.
     Incoming(Box<CallNow>, Uuid, BTreeSet<Uuid>),
-    /// As it is, and with those who have just left.
-    Call(Box<CallNow>, Box<CallNow>, BTreeSet<Uuid>),
+    Call(Box<CallNow>, BTreeSet<Uuid>),
+    /// Somebody left it: with everybody who was ever in it, as it was before, and as it is; and why their leg ended.
+    Left(Box<[CallNow; 3]>, Option<String>, BTreeSet<Uuid>),
     /// With everybody who was ever in it, and with those who were in it at last; and why it ended.
     Ended(Box<CallNow>, Box<CallNow>, Option<String>, BTreeSet<Uuid>),
     Agent(Uuid, String),
@@ -139,7 +140,7 @@ impl Told {
                         ToldOf { ever, last, tenants: BTreeSet::new() }
                     });
                     told.ever.join(&now);
-                    // Whoever has just left hears that, and nothing more.
+                    // Whoever has just left hears that it ended, and nothing more.
                     let mut recent = std::mem::replace(&mut told.last, now.clone());
                     recent.join(&now);
                     let left = told.tenants.difference(&tenants).copied().collect::<BTreeSet<_>>();
@@ -147,8 +148,12 @@ impl Told {
                         let (ever, recent) = (Box::new(told.ever.clone()), Box::new(recent.clone()));
                         noted.push(Noted::Ended(ever, recent, causes.clone(), left));
                     }
+                    if recent.legs.len() > now.legs.len() {
+                        let calls = Box::new([told.ever.clone(), recent, now.clone()]);
+                        noted.push(Noted::Left(calls, causes.clone(), tenants.clone()));
+                    }
                     told.tenants.clone_from(&tenants);
-                    noted.push(Noted::Call(Box::new(now), Box::new(recent), tenants));
+                    noted.push(Noted::Call(Box::new(now), tenants));
                 }
                 Change::LegOver(leg) => noted.extend(of_phone(leg, whose)),
                 Change::CallOver(id) => {
@@ -265,6 +270,8 @@ struct About {
     extensions: BTreeSet<String>,
     queue: Option<Uuid>,
     own: Option<Value>,
+    concealed: Concealed,
+    is_parting: bool,
     /// Where each of its phones is.
     places: Vec<At>,
 }
@@ -301,10 +308,10 @@ impl Publisher {
                     self.incoming(&call, leg, tenant, at, &place).await;
                 }
             }
-            Noted::Call(call, recent, tenants) => {
+            Noted::Call(call, tenants) => {
                 for tenant in tenants {
                     let names = self.names(tenant).await;
-                    let (data, about) = of_call(&call, &recent, tenant, &names);
+                    let (data, about) = of_call(&call, &call, tenant, &names);
                     if self.is_news(Key::Call(tenant, call.id), &data) {
                         self.send(Topic::CallStateChanged, Some(tenant), at, data, about, place.clone());
                     }
@@ -314,13 +321,22 @@ impl Publisher {
                 for tenant in tenants {
                     self.last.remove(&Key::Call(tenant, call.id));
                     let names = self.names(tenant).await;
-                    let (mut data, mut about) = of_call(&call, &last, tenant, &names);
-                    for data in [Some(&mut data), about.own.as_mut()].into_iter().flatten() {
-                        data["state"] = json!("ended");
-                        data["ended_at"] = json!(time(at));
-                        data["cause"] = json!(cause);
+                    let (data, about) = of_call(&call, &last, tenant, &names);
+                    self.ended(tenant, at, (data, about), cause.as_ref(), &place);
+                }
+            }
+            Noted::Left(calls, cause, tenants) => {
+                let [ever, before, now] = &*calls;
+                for tenant in tenants {
+                    let names = self.names(tenant).await;
+                    let (data, about) = of_call(ever, before, tenant, &names);
+                    let (_, stay) = of_call(now, now, tenant, &names);
+                    let people = about.people.difference(&stay.people).copied().collect::<BTreeSet<_>>();
+                    let extensions = about.extensions.difference(&stay.extensions).cloned().collect::<BTreeSet<_>>();
+                    if !people.is_empty() || !extensions.is_empty() {
+                        let about = About { people, extensions, is_parting: true, ..about };
+                        self.ended(tenant, at, (data, about), cause.as_ref(), &place);
                     }
-                    self.send(Topic::CallEnded, Some(tenant), at, data, about, place.clone());
                 }
             }
             Noted::Agent(tenant, name) => self.agent(tenant, name, at).await,
@@ -348,6 +364,22 @@ impl Publisher {
                 self.live.bus.anew(cluster);
             }
         }
+    }
+
+    fn ended(
+        &self,
+        tenant: Uuid,
+        at: Micros,
+        (mut data, mut about): (Value, About),
+        cause: Option<&String>,
+        place: &At,
+    ) {
+        for data in [Some(&mut data), about.own.as_mut()].into_iter().flatten() {
+            data["state"] = json!("ended");
+            data["ended_at"] = json!(time(at));
+            data["cause"] = json!(cause);
+        }
+        self.send(Topic::CallEnded, Some(tenant), at, data, about, place.clone());
     }
 
     async fn incoming(&mut self, call: &CallNow, leg: Uuid, tenant: Uuid, at: Micros, place: &At) {
@@ -388,9 +420,12 @@ impl Publisher {
         let found = show::queue(&of(tenant), &self.live, id).remove(&(tenant, id));
         let Some((mut queue, serve)) = found else { return false };
         queue.today = today(levels.as_deref(), id);
-        show::name_queue(&mut queue, Some(&names));
         queue.agents = serving(&serve, &agents::of_tenant(&of(tenant), &self.live, tenant, &names, Some(&serve)));
-        let about = About { people: names.who_serves(id), queue: Some(id), ..About::default() };
+        let mut own = queue.clone();
+        show::name_queue(&mut queue, Some(&names), None);
+        show::name_queue(&mut own, Some(&names), Some(Uuid::nil()));
+        let own = serde_json::to_value(own).ok();
+        let about = About { people: names.who_serves(id), queue: Some(id), own, ..About::default() };
         self.tell(Key::Queue(tenant, id), Topic::QueueUpdate, tenant, at, &queue, about)
     }
 
@@ -436,9 +471,22 @@ impl Publisher {
     }
 
     fn send(&self, topic: Topic, tenant: Option<Uuid>, at: Micros, data: Value, about: About, place: At) {
-        let About { people, extensions, queue, own, places } = about;
+        let About { people, extensions, queue, own, concealed, is_parting, places } = about;
         let at = if at == 0 { Utc::now() } else { time(at) };
-        self.live.bus.publish(New { topic, tenant, people, extensions, queue, at, data, own, place, places });
+        self.live.bus.publish(New {
+            topic,
+            tenant,
+            people,
+            extensions,
+            queue,
+            at,
+            data,
+            own,
+            concealed,
+            is_parting,
+            place,
+            places,
+        });
     }
 }
 
@@ -462,9 +510,17 @@ fn of_call(call: &CallNow, recent: &CallNow, tenant: Uuid, names: &Names) -> (Va
     let people = all.legs.iter().filter_map(|leg| leg.agent_id).collect::<BTreeSet<_>>();
     let extensions = all.legs.iter().filter_map(|leg| leg.extension.clone()).collect();
     // Somebody who is no party, so that a withheld number stays that.
-    let own = call.has_withheld().then(|| json!(call.shown(tenant, At::default(), names, Some(Uuid::nil()))));
+    let hidden = |call: &CallNow| call.shown(tenant, At::default(), names, Some(Uuid::nil()));
+    let own = call.has_withheld().then(|| json!(hidden(call)));
+    let mut concealed = Concealed::default();
+    if recent.has_withheld() {
+        for (leg, shown) in all.legs.iter().zip(hidden(recent).legs).filter(|(_, shown)| shown.extension.is_none()) {
+            concealed.people.extend(leg.agent_id.filter(|agent| Some(*agent) != shown.agent_id));
+            concealed.extensions.extend(leg.extension.clone().map(|number| (number, leg.agent_id)));
+        }
+    }
     let queue = shown.queue_id;
-    (json!(shown), About { people, extensions, queue, own, places: Vec::new() })
+    (json!(shown), About { people, extensions, queue, own, concealed, ..About::default() })
 }
 
 impl Live {

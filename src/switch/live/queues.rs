@@ -335,6 +335,17 @@ impl Queues {
         changes
     }
 
+    /// Takes over which queues there are, and who serves them. Of who waits, and of how agents are, events say more.
+    pub fn served(&mut self, queues: Vec<QueueRow>, tiers: Vec<TierRow>) -> Vec<Change> {
+        let before = self.names.iter().map(|name| (name.clone(), self.seen(name))).collect::<HashMap<_, _>>();
+        let tiers = tiers.into_iter().map(|row| (short(&row.queue), short(&row.agent))).collect::<BTreeSet<_>>();
+        let moved = tiers.symmetric_difference(&self.tiers).map(|(_, agent)| agent.clone()).collect::<BTreeSet<_>>();
+        self.tiers = tiers;
+        self.names = queues.into_iter().map(|row| short(&row.name)).collect();
+        let news = self.names.iter().filter(|name| before.get(*name) != Some(&self.seen(name)));
+        news.cloned().map(Change::Queue).chain(moved.into_iter().map(Change::Agent)).collect()
+    }
+
     /// What is shown of a queue: who waits, who is offered or served by whom, and who serves it.
     fn seen(&self, queue: &str) -> Seen {
         let waiting = self.waiting(queue).into_iter().map(|member| (member.id, member.agent.clone()));
@@ -435,6 +446,23 @@ mod tests {
         queues.read(Lists { agents: vec![row("a", "On Break", 3)], ..Lists::default() }, NOW);
         assert_eq!(queues.agent_named("a").unwrap().ended, Some(NOW - 29_500_000));
         assert!(queues.agent_named("b").is_none());
+    }
+
+    #[test]
+    fn who_serves_is_taken_over_and_who_waits_stays() {
+        let mut queues = Queues::default();
+        queues.heard(NOW, &joined(1));
+        let row = |name: &str| QueueRow { name: name.into() };
+        let tier = |agent: &str| TierRow { queue: QUEUE.into(), agent: agent.into() };
+        let changes = queues.served(vec![row(QUEUE), row("other")], vec![tier("a"), tier("b")]);
+        let queue = |name: &str| Change::Queue(name.into());
+        let agent = |name: &str| Change::Agent(name.into());
+        assert_eq!(changes, [queue(QUEUE), queue("other"), agent("a"), agent("b")]);
+        assert_eq!(numbers(&queues), ["1"]);
+        let changes = queues.served(vec![row(QUEUE)], vec![tier("b")]);
+        assert_eq!(changes, [queue(QUEUE), agent("a")]);
+        assert_eq!(queues.of_queue(QUEUE).collect::<Vec<_>>(), ["b"]);
+        assert!(queues.served(vec![row(QUEUE)], vec![tier("b")]).is_empty());
     }
 
     #[test]

@@ -79,6 +79,11 @@ pub async fn all(talk: &Talk, is_known: impl Fn(Uuid) -> bool) -> Result<Lists, 
     Ok(lists)
 }
 
+/// Reads which queues a switch has, and who serves them.
+pub async fn queues(talk: &Talk) -> Result<(Vec<queues::QueueRow>, Vec<queues::TierRow>), Unanswered> {
+    Ok((of_callcenter(talk, "queue list").await?, of_callcenter(talk, "tier list").await?))
+}
+
 /// A variable of a channel.
 async fn value(talk: &Talk, leg: Uuid, name: &str) -> Result<Option<String>, Unanswered> {
     let value = talk.ask(&format!("uuid_getvar {leg} {name}")).await?;

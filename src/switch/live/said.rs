@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
-use crate::{model::channel, routing::carried};
+use crate::{
+    model::channel,
+    routing::{carried, withheld},
+};
 
 /// The headers of an event, by name.
 pub trait Headers {
@@ -169,6 +172,8 @@ pub struct About {
     pub call: Option<Uuid>,
     /// The leg that this one was made by.
     pub maker: Option<Uuid>,
+    /// The leg of the queue's caller that this one is made for.
+    pub serves: Option<Uuid>,
     /// Whether it called the switch.
     pub is_caller: Option<bool>,
     pub line: Option<Line>,
@@ -181,6 +186,9 @@ pub struct About {
     pub context: Option<String>,
     pub name: Option<String>,
     pub number: Option<String>,
+    /// The number and the name that whom it calls sees, as far as they are known. They may change.
+    pub shows: Option<String>,
+    pub shows_as: Option<String>,
     pub dialled: Option<String>,
     pub created: Option<Micros>,
     pub answered: Option<Micros>,
@@ -483,12 +491,18 @@ fn about(event: &impl Headers) -> About {
             .or_else(|| text(event, "Channel-Presence-ID").filter(|_| line == Some(Line::Phone)))
             .and_then(at),
     };
+    let number = text(event, "Caller-Caller-ID-Number");
+    let shows = variable(event, "effective_caller_id_number");
+    let is_nobody = [&number, &shows].into_iter().flatten().any(|number| number == withheld::NOBODY);
+    // A queue's caller makes no leg: mod_callcenter does, and says for whom (`outbound_agent_thread_run` in mod_callcenter.c).
+    let is_of_queue = event.header("variable_cc_side").is_some_and(|side| side == "agent");
     let places = variable(event, channel::PLACES);
     // A phone that Dialplane called first makes the call then.
     let is_caller = if places.is_some() { Some(true) } else { is_caller };
     About {
         call: id(event, "Channel-Call-UUID"),
         maker: id(event, "Other-Leg-Unique-ID"),
+        serves: id(event, "variable_cc_member_session_uuid").filter(|_| is_of_queue),
         is_caller,
         line,
         phone: phone.map(|(user, domain)| (user, domain.to_ascii_lowercase())),
@@ -496,7 +510,9 @@ fn about(event: &impl Headers) -> About {
         extension: id(event, &format!("variable_{}", channel::EXTENSION)),
         context: text(event, "Caller-Context"),
         name: text(event, "Caller-Caller-ID-Name"),
-        number: text(event, "Caller-Caller-ID-Number"),
+        number,
+        shows,
+        shows_as: variable(event, "effective_caller_id_name"),
         dialled: places.clone().or_else(|| text(event, "Caller-Destination-Number")),
         created: moment(event, "Caller-Channel-Created-Time"),
         answered: moment(event, "Caller-Channel-Answered-Time"),
@@ -505,7 +521,8 @@ fn about(event: &impl Headers) -> About {
         callee: variable(event, channel::CALLEE),
         agent: variable(event, "cc_agent"),
         queue: variable(event, "cc_queue"),
-        is_withheld: event.header("Caller-Privacy-Hide-Number").is_some_and(|is| is == "true")
+        is_withheld: is_nobody
+            || event.header("Caller-Privacy-Hide-Number").is_some_and(|is| is == "true")
             || event.header(&format!("variable_{}", channel::WITHHOLD)).is_some_and(|is| is == "true"),
         places,
         is_simulated: false,

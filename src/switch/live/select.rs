@@ -75,11 +75,31 @@ impl Asker<'_> {
         }
         let shown = found.into_values().filter_map(|(mut queue, serve)| {
             let names = names.get(&queue.tenant_id);
-            show::name_queue(&mut queue, names);
+            show::name_queue(&mut queue, names, self.scope.person);
             queue.agents = serving(&serve, agents.get(&queue.tenant_id)?);
             queue.today = today(levels.get(&queue.tenant_id)?.as_deref(), queue.queue_id);
             let serves = |person| names.is_some_and(|names| names.serves(person, queue.queue_id));
             self.scope.person.is_none_or(serves).then_some(queue)
+        });
+        shown.collect()
+    }
+
+    pub async fn conferences(&self) -> Vec<views::Conference> {
+        let found = show::conferences(self.scope, self.live);
+        let names = self.names(found.iter().map(|of| of.tenant)).await;
+        let shown = found.into_iter().map(|Of { tenant, it: mut conference, .. }| {
+            show::name_conference(&mut conference, names.get(&tenant), self.scope.person);
+            conference
+        });
+        shown.collect()
+    }
+
+    pub async fn parked(&self) -> Vec<views::Parked> {
+        let found = show::parked(self.scope, self.live);
+        let names = self.names(found.iter().map(|of| of.tenant)).await;
+        let shown = found.into_iter().map(|Of { tenant, it: mut parked, .. }| {
+            show::name_parked(&mut parked, names.get(&tenant), self.scope.person);
+            parked
         });
         shown.collect()
     }

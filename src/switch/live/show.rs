@@ -7,11 +7,11 @@ use uuid::Uuid;
 
 use super::{
     Live, Watched,
-    call_now::{CallNow, show_leg},
+    call_now::{self, CallNow},
     change::Aor,
+    leg::Party,
     names::Names,
     presence::Presence,
-    queues::Queues,
     state::State,
     views::{self, At, Unknown, time},
     whose::{Whose, id_of},
@@ -104,11 +104,20 @@ impl Scope {
     }
 }
 
-/// The caller's number and name, as far as they may be shown.
-fn caller(state: &State, leg: Uuid) -> (Option<Uuid>, Option<String>, Option<String>) {
-    let Some(leg) = state.calls.leg(leg) else { return (None, None, None) };
-    let shown = show_leg(leg, None, true);
-    (Some(leg.call), shown.number, shown.name)
+/// Whose leg it is.
+fn party(state: &State, whose: &Whose, leg: Uuid) -> Option<Party> {
+    let leg = state.calls.leg(leg)?;
+    Some(Party { leg: leg.clone(), owner: whose.of_leg(leg) })
+}
+
+fn call_of(party: Option<&Party>) -> Option<Uuid> {
+    party.map(|party| party.leg.call)
+}
+
+/// A number as mod_callcenter has it: of a phone, it is the SIP username (`callcenter_function` in mod_callcenter.c).
+fn number(text: &str) -> Option<String> {
+    let digits = text.strip_prefix('+').unwrap_or(text);
+    (!digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())).then(|| text.to_owned())
 }
 
 /// The calls of a switch, one for each tenant that they concern.
@@ -166,22 +175,22 @@ pub fn registrations_of(scope: &Scope, live: &Live, only: Option<&Aor>) -> Vec<O
 }
 
 /// Who waits in a queue of one switch.
-fn waiting(state: &State, queues: &Queues, queue: &str, at: &At) -> Vec<views::Waiting> {
+fn waiting(state: &State, whose: &Whose, queue: &str, at: &At) -> Vec<views::Waiting> {
     let waits = |(before, member): (usize, &super::queues::Member)| {
-        let (call, number, name) = caller(state, member.leg);
-        let (number, name) =
-            if call.is_some() { (number, name) } else { (Some(member.number.clone()), Some(member.name.clone())) };
+        let party = party(state, whose, member.leg);
+        let number = number(&member.number);
         views::Waiting {
             position: before + 1,
-            call_id: call.unwrap_or(member.leg),
+            call_id: call_of(party.as_ref()).unwrap_or(member.leg),
             since: time(member.joined),
+            name: number.is_some().then(|| member.name.clone()),
             number,
-            name,
+            party,
             offered_to: member.agent.as_deref().map(|agent| agent.split('@').next().unwrap_or(agent).to_owned()),
             at: at.clone(),
         }
     };
-    queues.waiting(queue).into_iter().enumerate().map(waits).collect()
+    state.queues.waiting(queue).into_iter().enumerate().map(waits).collect()
 }
 
 /// Queues by tenant and id.
@@ -207,7 +216,7 @@ fn queues_of(scope: &Scope, live: &Live, only: Option<Uuid>) -> QueuesOf {
                 continue;
             }
             let agents = state.queues.of_queue(name).map(ToOwned::to_owned).collect::<Vec<_>>();
-            found.push(Of { tenant, at: at.clone(), it: (id, waiting(state, &state.queues, name, at), agents) });
+            found.push(Of { tenant, at: at.clone(), it: (id, waiting(state, whose, name, at), agents) });
         }
     });
     let mut all = BTreeMap::<(Uuid, Uuid), (views::Queue, BTreeSet<String>)>::new();
@@ -245,9 +254,18 @@ pub fn conferences(scope: &Scope, live: &Live) -> Vec<Of<views::Conference>> {
             let tenant = conference.profile.as_deref().and_then(|profile| whose.of_name(profile));
             let (Some(tenant), Ok(id)) = (tenant, Uuid::try_parse(name)) else { continue };
             let member = |(leg, member): (&Uuid, &super::conferences::Member)| {
-                let (call_id, number, name) = caller(state, *leg);
-                let since = time(member.since);
-                views::Member { call_id, leg_id: *leg, number, name, extension_id: None, since, muted: member.is_muted }
+                let party = party(state, whose, *leg);
+                let (call_id, since) = (call_of(party.as_ref()), time(member.since));
+                views::Member {
+                    call_id,
+                    leg_id: *leg,
+                    number: None,
+                    name: None,
+                    extension_id: None,
+                    since,
+                    muted: member.is_muted,
+                    party,
+                }
             };
             let it = views::Conference {
                 tenant_id: tenant,
@@ -267,15 +285,15 @@ pub fn parked(scope: &Scope, live: &Live) -> Vec<Of<views::Parked>> {
         for (lot, slot, leg, since) in state.lots.iter() {
             let Some((_, domain)) = lot.split_once('@') else { continue };
             let Some(tenant) = whose.of_domain(domain) else { continue };
-            let (call_id, number, name) = caller(state, leg);
-            let since = since.map(time);
+            let party = party(state, whose, leg);
             let it = views::Parked {
                 tenant_id: tenant,
                 slot: slot.to_owned(),
-                call_id,
-                number,
-                name,
-                since,
+                call_id: call_of(party.as_ref()),
+                number: None,
+                name: None,
+                since: since.map(time),
+                party,
                 at: at.clone(),
             };
             found.push(Of { tenant, at: at.clone(), it });
@@ -321,10 +339,33 @@ pub fn name_phone(phone: &mut views::Registration, names: Option<&Arc<Names>>) -
     known.user
 }
 
-pub fn name_queue(queue: &mut views::Queue, names: Option<&Arc<Names>>) {
+/// `person`: whoever asks, if they may not know who withholds their number.
+pub fn name_queue(queue: &mut views::Queue, names: Option<&Arc<Names>>, person: Option<Uuid>) {
+    let tenant = queue.tenant_id;
     queue.name = names.and_then(|names| names.of_place(queue.queue_id)).map(ToOwned::to_owned);
     for waiting in &mut queue.waiting {
-        let known = waiting.offered_to.as_deref().and_then(|user| names?.of_phone(user));
-        waiting.offered_to = known.map(|extension| extension.number.clone()).or(waiting.offered_to.take());
+        let known = waiting.offered_to.take().and_then(|user| names?.of_phone(&user));
+        waiting.offered_to = known.map(|extension| extension.number.clone());
+        if let Some(party) = &waiting.party {
+            let shown = call_now::named(party, tenant, names.map(|names| &**names), person);
+            (waiting.number, waiting.name) = (shown.number, shown.name);
+        }
+    }
+}
+
+pub fn name_conference(conference: &mut views::Conference, names: Option<&Arc<Names>>, person: Option<Uuid>) {
+    conference.name = names.and_then(|names| names.of_place(conference.conference_id)).map(ToOwned::to_owned);
+    for member in &mut conference.members {
+        if let Some(party) = &member.party {
+            let shown = call_now::named(party, conference.tenant_id, names.map(|names| &**names), person);
+            (member.number, member.name, member.extension_id) = (shown.number, shown.name, shown.extension_id);
+        }
+    }
+}
+
+pub fn name_parked(parked: &mut views::Parked, names: Option<&Arc<Names>>, person: Option<Uuid>) {
+    if let Some(party) = &parked.party {
+        let shown = call_now::named(party, parked.tenant_id, names.map(|names| &**names), person);
+        (parked.number, parked.name) = (shown.number, shown.name);
     }
 }

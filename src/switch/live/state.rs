@@ -13,7 +13,7 @@ use super::{
     registrations::{self, Registrations},
     said::{Beat, Micros, OfQueue, Said, What},
 };
-use crate::switch::link::gateways::Gateway;
+use crate::{routing::withheld, switch::link::gateways::Gateway};
 
 /// How a switch sees a carrier's gateway.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,7 +82,12 @@ impl State {
             What::Queue(said) => {
                 let mut changes = self.queues.heard(at, &said);
                 match *said {
-                    OfQueue::Joined { queue, leg, .. } => changes.extend(self.calls.note(leg, Some(&queue), None)),
+                    OfQueue::Joined { queue, leg, number, .. } => {
+                        if number == withheld::NOBODY {
+                            self.calls.hide(leg);
+                        }
+                        changes.extend(self.calls.note(leg, Some(&queue), None));
+                    }
                     OfQueue::Served { queue, agent, agent_leg, .. } => {
                         let noted = agent_leg.map(|leg| self.calls.note(leg, Some(&queue), Some(&agent)));
                         changes.extend(noted.into_iter().flatten());

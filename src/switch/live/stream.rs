@@ -75,10 +75,17 @@ struct Filter {
 
 impl Filter {
     fn takes(&self, event: &Event) -> bool {
-        self.topics.contains(&event.topic)
+        // Whoever listens to everything is told once, at the end.
+        let is_told = !event.is_parting || self.person.is_some() || self.agent.is_some() || self.extension.is_some();
+        is_told
+            && self.topics.contains(&event.topic)
             && self.person.is_none_or(|person| event.people.contains(&person))
-            && self.extension.as_ref().is_none_or(|extension| event.extensions.contains(extension))
-            && self.agent.is_none_or(|agent| event.people.contains(&agent))
+            && self.extension.as_ref().is_none_or(|extension| {
+                event.extensions.contains(extension) && event.concealed.shows_extension(extension, self.person)
+            })
+            && self
+                .agent
+                .is_none_or(|agent| event.people.contains(&agent) && event.concealed.shows_agent(agent, self.person))
             && self.queue.is_none_or(|queue| event.queue == Some(queue))
     }
 }
@@ -104,7 +111,8 @@ fn topics(asked: Option<&str>, is_agent: bool) -> Result<BTreeSet<Topic>, Proble
 /// With `Upgrade: websocket`, messages are JSON texts; with `Accept: text/event-stream`, they are server-sent events. The first message is a `snapshot` of what is
 /// listened to, or `resumed` after the `cursor` of an earlier message of the same node. Then come `event`s with `topic`, `at`, `data` and
 /// `cursor`. Another `snapshot` comes if messages were missed (`reason`: `behind`) or a switch is heard again or not any more (`switch`).
-/// `ended` says why the stream ends. An agent hears of own calls, phones and queues.
+/// `ended` says why the stream ends. An agent hears of own calls, phones and queues, and `call:ended` when their last phone leaves a call, whoever
+/// goes on with it; so does whoever listens to one agent or extension.
 #[utoipa::path(tag = "live", params(TenantQuery, EventsQuery), responses(
     (status = 200, description = "Server-sent events.", body = String, content_type = "text/event-stream"),
 ))]

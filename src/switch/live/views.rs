@@ -5,7 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{levels::Today, said::Micros};
+use super::{leg::Party, levels::Today, said::Micros};
 use crate::model::agent_status::Cause;
 
 /// A page of what goes on, and for which switches that is not known.
@@ -196,6 +196,9 @@ pub struct Waiting {
     pub name: Option<String>,
     /// The extension of the agent whose phone rings for them.
     pub offered_to: Option<String>,
+    /// Who it is, for whoever knows names.
+    #[serde(skip)]
+    pub party: Option<Party>,
     #[serde(flatten)]
     pub at: At,
 }
@@ -289,6 +292,9 @@ pub struct Member {
     pub extension_id: Option<Uuid>,
     pub since: DateTime<Utc>,
     pub muted: bool,
+    /// Who it is, for whoever knows names.
+    #[serde(skip)]
+    pub party: Option<Party>,
 }
 
 /// A call that is parked.
@@ -304,6 +310,9 @@ pub struct Parked {
     pub name: Option<String>,
     /// `null` if it was parked before this node listened.
     pub since: Option<DateTime<Utc>>,
+    /// Who it is, for whoever knows names.
+    #[serde(skip)]
+    pub party: Option<Party>,
     #[serde(flatten)]
     pub at: At,
 }

@@ -83,6 +83,7 @@ async fn deed(db: &mut PgConnection, found: &Found, play: &Play, order: &Order) 
         | Order::Connect(..)
         | Order::Join(..)
         | Order::Announce(_)
+        | Order::SendOutside { .. }
         | Order::HoldPlace { .. }
         | Order::CallBack { .. }
         | Order::BringBack(_)

@@ -77,6 +77,8 @@ codes! {
     NotAnsweredYet "not_answered_yet" Conflict ReadAgain "Nobody has answered yet." "Es hat noch niemand abgehoben.";
     NobodyAside "nobody_aside" Conflict ReadAgain "Nobody of this call waits while another is asked. Begin with the action consult." "In diesem Gespräch wartet niemand, während jemand anderes gefragt wird. Beginnen Sie mit der Aktion consult.";
     SomebodyAside "somebody_aside" Conflict ReadAgain "Somebody of this call waits already while another is asked." "In diesem Gespräch wartet schon jemand, während jemand anderes gefragt wird.";
+    NobodyPays "nobody_pays" Conflict ChangeFirst "Whoever waits can be sent to {to} only by somebody with an extension of their own that may call there, for it pays. They stay where they are." "Wer wartet, kann nur von jemandem an {to} gesendet werden, dessen eigene Nebenstelle dort anrufen darf: Sie bezahlt. Der Anrufer bleibt, wo er ist.";
+    NotSentThere "not_sent_there" Conflict ChangeFirst "A call to {to} would go nowhere ({reason}). Whoever waits stays where they are." "Ein Anruf an {to} ginge nirgendwohin ({reason}). Der Anrufer bleibt, wo er ist.";
     CantBePlayed "cant_be_played" Conflict ReadDescription "This can't be done to a call that is played in a sandbox: docs/sandbox.md lists what can." "Das geht nicht bei einem Gespräch, das in einem Testmandanten gespielt wird: docs/sandbox.md nennt, was geht.";
     NotParked "not_parked" Conflict ReadAgain "The call is not parked." "Das Gespräch ist nicht geparkt.";
     IsRecorded "is_recorded" Conflict ReadAgain "The call is recorded already." "Das Gespräch wird schon aufgezeichnet.";

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::routing::withheld;
 use crate::switch::live::said::{Line, Said, What};
 
 const NOW: Micros = 1_790_000_000_000_000;
@@ -79,6 +80,40 @@ fn a_call_has_both_its_legs_and_ends_with_the_last() {
     let (at, ends) = event("CHANNEL_HANGUP_COMPLETE", 1, 10, &[]);
     assert_eq!(calls.heard(at, ends).last(), Some(&Change::CallOver(id(1))));
     assert_eq!(calls.ids().count(), 0);
+}
+
+#[test]
+fn what_a_called_leg_shows_of_its_maker_is_known_while_it_rings() {
+    let called = |number: &str| {
+        let mut events = a_call();
+        events.truncate(2);
+        events[1].1.about.number = Some(number.to_owned());
+        events[1].1.about.is_withheld = number == withheld::NOBODY;
+        after(events)
+    };
+    let leg = |calls: &Calls| calls.leg(id(1)).map(|leg| (leg.hides, leg.about.shows.clone())).unwrap();
+    assert_eq!(leg(&called("anonymous")), (true, None));
+    assert_eq!(leg(&called("+12025550131")), (false, Some("+12025550131".into())));
+}
+
+#[test]
+fn a_leg_for_a_queues_caller_is_of_the_callers_call() {
+    let (a, b) = (id(1).to_string(), id(2).to_string());
+    let mut events = a_call();
+    let called = [
+        ("Call-Direction", "outbound"),
+        ("Channel-Name", "sofia/internal/1001@192.0.2.1:5060"),
+        ("Channel-Call-UUID", b.as_str()),
+        ("Caller-Caller-ID-Number", "anonymous"),
+        ("variable_cc_side", "agent"),
+        ("variable_cc_member_session_uuid", a.as_str()),
+        ("variable_dialplane_taken_by", "1001@acme.test"),
+    ];
+    events[1] = event("CHANNEL_CREATE", 2, 2, &called);
+    events.truncate(2);
+    let calls = after(events);
+    assert_eq!(calls.of(id(1)).iter().map(|leg| leg.id).collect::<Vec<_>>(), [id(1), id(2)]);
+    assert!(calls.leg(id(1)).unwrap().hides);
 }
 
 #[test]

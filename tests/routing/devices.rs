@@ -254,8 +254,7 @@ async fn an_extension_that_is_busy_for_second_calls_counts_all_its_phones() {
     let phones = Phones::new().await;
     let user = phones.user().to_owned();
     phones.set(json!({ "busy_on_busy": true })).await;
-    let limit =
-        |id: &str| format!("execute_on_originate=set execute_on_originate_2=limit hash acme.test {id} 1 !USER_BUSY");
+    let limit = |id: &str| format!("execute_on_originate=limit hash acme.test {id} 1 !USER_BUSY");
     let one = phones.dials(&user).await.unwrap();
     assert!(one.contains(&limit(&user)), "{one}");
     // Until it is answered, a leg has only the variables in the braces.

@@ -66,7 +66,7 @@ pub fn string(at: At<'_>, row: &ExtensionRow, ringing: &Ringing) -> String {
         // `!`: a cause instead of a number to go on to (`limit_function` in mod_dptools.c).
         let most = most(row);
         limit = Some(move |place: usize| {
-            format!("{LIMITS}limit hash {home} {} 1 !USER_BUSY", counter(user, place.min(most)))
+            format!("execute_on_originate=limit hash {home} {} 1 !USER_BUSY", counter(user, place.min(most)))
         });
     }
     let places = usize::from(ringing.first)..;
@@ -92,11 +92,6 @@ pub fn string(at: At<'_>, row: &ExtensionRow, ringing: &Ringing) -> String {
     };
     format!("{{{}}}{}", all.join(","), places.zip(&ringing.to).map(leg).collect::<Vec<_>>().join(","))
 }
-
-/// Has the next `execute_on_originate` run what follows. A leg to a user is made by two originates, one inside the other. If the inner one ended the
-/// leg, the outer one could not lock it, and would give up the legs to everybody else that it rings (`switch_ivr_originate` in
-/// switch_ivr_originate.c). The outer one goes on without it.
-const LIMITS: &str = "execute_on_originate=set execute_on_originate_2=";
 
 /// Whom callers' phones show. Without this, a switch names every leg "Outbound Call", and its number is the SIP username
 /// (`switch_ivr_originate` in switch_ivr_originate.c).

@@ -21,16 +21,6 @@ pub fn rows() -> Vec<Row> {
             t.talk((&call, t.phone(0)), (&rings, t.phone(1))).await;
             call.shows_at_last("Phone 1 <1501>").await;
         }),
-        row("mixed: a member of a group who is in a call and has no call waiting is left out", FOUR, async |t| {
-            t.handle(1, json!({ "busy_on_busy": true })).await;
-            t.group("600", &[1, 2], json!({})).await;
-            let (_own, _other) = t.connect(3, 1).await;
-            let call = t.phone(0).calls("600");
-            let two = t.phone(2).rings().await.answers().await;
-            call.answered().await;
-            t.talk((&call, t.phone(0)), (&two, t.phone(2))).await;
-            assert!(t.phone(1).rang().is_none());
-        }),
         row("mixed: who is in a call without call waiting is passed over in order, too", FOUR, async |t| {
             t.handle(1, json!({ "busy_on_busy": true })).await;
             t.group("600", &[1, 2], json!({ "strategy": "in_order" })).await;

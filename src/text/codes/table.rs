@@ -441,6 +441,7 @@ pub(super) fn thing(english: &str) -> &str {
         "mailbox" => "Postfach",
         "schedule" => "Zeitplan",
         "announcement" => "Ansage",
+        "call-back" => "Rückruf",
         "external" => "externe Nummer",
         "speed dial" => "Kurzwahl",
         other => other,

@@ -276,7 +276,7 @@ mod tests {
         let _here = tracing::subscriber::set_default(log);
         let answers = async || {
             tracing::info!("something");
-            HttpResponse::NoContent()
+            HttpResponse::NoContent().finish()
         };
         let app = App::new()
             .wrap(tracing_actix_web::TracingLogger::<Requests>::new())
@@ -285,7 +285,7 @@ mod tests {
             .service(web::scope("/v1/admin").route("/agents/by-email/{email}", web::get().to(answers)))
             .default_service(web::to(async || {
                 tracing::info!("nothing");
-                HttpResponse::NotFound()
+                HttpResponse::NotFound().finish()
             }));
         let app = test::init_service(app).await;
         for path in [

@@ -381,6 +381,10 @@ impl Router<'_, '_> {
     }
 
     fn feature(&mut self, feature: &Feature, found: Option<&Found>) -> Route {
+        // Somebody sent this call here, and nobody's phone has dialled it.
+        if feature.changes_extension() && self.call.sent_by.is_some() {
+            return Route::Refused(Refusal::NotSignedIn);
+        }
         match feature {
             Feature::Echo => Route::Echo,
             Feature::Voicemail(_) | Feature::OwnVoicemail if !self.may_use(Switch::Voicemail) => {
@@ -395,10 +399,6 @@ impl Router<'_, '_> {
             | Feature::PickupAny
                 if self.call.caller.is_none() =>
             {
-                Route::Refused(Refusal::NotSignedIn)
-            }
-            // Somebody sent this call here, and nobody's phone has dialled it.
-            feature if feature.changes_extension() && self.call.sent_by.is_some() => {
                 Route::Refused(Refusal::NotSignedIn)
             }
             Feature::OwnVoicemail | Feature::Voicemail(Some(_)) => self.mailbox(found),

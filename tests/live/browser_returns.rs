@@ -111,13 +111,13 @@ impl Office {
     /// Waits until the other side is put aside.
     async fn puts_aside(&self) {
         let began = Instant::now();
-        while !self.channels().await.contains(",playback,") {
-            assert!(began.elapsed() < Duration::from_mins(1), "{}\n{}", self.channels().await, self.switch.log());
+        while !self.channels().contains(",playback,") {
+            assert!(began.elapsed() < Duration::from_mins(1), "{}\n{}", self.channels(), self.switch.log());
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
     }
 
-    async fn channels(&self) -> String {
+    fn channels(&self) -> String {
         self.switch.api("show channels")
     }
 }
@@ -363,7 +363,7 @@ async fn who_is_not_back_in_time_loses_the_call_to_the_mailbox_or_the_queue() {
     // The page is gone for longer than the ten seconds, and back within the others.
     grace.browser.page.goto("about:blank").await.unwrap();
     office.puts_aside().await;
-    assert!(office.channels().await.contains(",park,"), "her leg waits: {}", office.channels().await);
+    assert!(office.channels().contains(",park,"), "her leg waits: {}", office.channels());
     grace.browser.page.back().await.unwrap();
     grace.listens().await;
     written("back after ten seconds", grace.is_back().await);
@@ -374,15 +374,15 @@ async fn who_is_not_back_in_time_loses_the_call_to_the_mailbox_or_the_queue() {
     grace.browser.page.goto("about:blank").await.unwrap();
     office.puts_aside().await;
     let began = Instant::now();
-    while !office.channels().await.contains("voicemail") {
-        assert!(began.elapsed() < Duration::from_mins(1), "{}\n{}", office.channels().await, office.switch.log());
+    while !office.channels().contains("voicemail") {
+        assert!(began.elapsed() < Duration::from_mins(1), "{}\n{}", office.channels(), office.switch.log());
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     println!("in the mailbox {:.1} s after the music began", began.elapsed().as_secs_f64());
     // Her old leg waits a few seconds longer: until then, she would get the call back out of the mailbox.
     let began = Instant::now();
-    while office.channels().await.contains(",park,") {
-        assert!(began.elapsed() < Duration::from_mins(1), "{}", office.channels().await);
+    while office.channels().contains(",park,") {
+        assert!(began.elapsed() < Duration::from_mins(1), "{}", office.channels());
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     // Back too late, the page says so.
@@ -428,7 +428,7 @@ async fn a_caller_of_a_queue_waits_there_again_if_the_agent_is_not_back_in_time(
     let began = Instant::now();
     let waits = format!("callcenter_config queue list members {}.acme.test", queue.simple());
     while !office.switch.api(&waits).contains("|Waiting|") && !office.switch.api(&waits).contains("|Trying|") {
-        assert!(began.elapsed() < Duration::from_mins(1), "{}\n{}", office.switch.api(&waits), office.channels().await);
+        assert!(began.elapsed() < Duration::from_mins(1), "{}\n{}", office.switch.api(&waits), office.channels());
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     println!("in the queue again after {:.1} s", began.elapsed().as_secs_f64());

@@ -297,7 +297,7 @@ fn differential(stage: &Stage) {
             assert_eq!(value(variable), *name, "{name:?} {read}");
         }
         assert_eq!(value("user_context"), "acme.test");
-        assert_eq!(read.matches("<variable ").count(), 12, "{read}");
+        assert_eq!(read.matches("<variable ").count(), 13, "{read}");
     }
     let route = stage.switch.api("xml_locate directory domain name acme.test");
     assert!(route.contains("<domain name=\"acme.test\""), "{route}");

@@ -391,20 +391,10 @@ async fn nobody_is_named_by_a_sip_username_neither_colleagues_nor_another_tenant
         let text = shown.to_string();
         assert!(!text.contains(username) && !text.contains(&ann.phone) && !text.contains("ugme2azne"), "{text}");
     }
-    // Who withholds is nobody there to other agents.
-    let e = Uuid::new_v4();
-    let mut hides = dials(&fleet, &ann, "500");
-    hides["variable_dialplane_withhold"] = "true".into();
-    fires(&fleet.socket, leg("CHANNEL_CREATE", e, e, &hides), now());
-    let parked = json!({
-        "Event-Name": "CUSTOM", "Event-Subclass": "valet_parking::info", "Action": "hold", "Valet-Lot-Name": format!("park@{domain}"),
-        "Valet-Extension": "3", "Unique-ID": e,
-    });
-    fires(&fleet.socket, parked, now());
-    let to_bob = until(node, Some(&bob), "/v1/live/parked", |shown| count(shown) == 3).await;
-    assert_eq!([&to_bob["items"][2]["number"], &to_bob["items"][2]["name"]], [&Value::Null; 2], "{to_bob}");
-    let to_ann = until(node, Some(&ann), "/v1/live/parked", |shown| count(shown) == 3).await;
-    assert_eq!(to_ann["items"][2]["number"], json!(ann.number), "{to_ann}");
+    // What is parked and who is in a conference is for those who see all calls.
+    for path in ["/v1/live/parked", "/v1/live/conferences"] {
+        assert_eq!(bob.asks(node, "GET", path, Value::Null).await.status, 403, "{path}");
+    }
     fleet.stage.stop().await;
 }
 

@@ -121,7 +121,7 @@ impl Talk {
         format!("/v1/live/calls/{}/actions", self.caller)
     }
 
-    fn asked(&self) -> Value {
+    fn asked() -> Value {
         json!({ "action": "return", "sip_call_id": "dialog-1", "contact": "page1", "mark": Uuid::from_u128(7) })
     }
 
@@ -141,7 +141,7 @@ async fn a_page_is_called_at_its_own_contact_and_takes_the_place_of_the_leg_it_h
     // Another device of the extension is not called.
     talk.registers("sip:desk@192.0.2.7:5060", "desk");
     let path = talk.path();
-    let asks = talk.ask("POST", &path, talk.asked());
+    let asks = talk.ask("POST", &path, Talk::asked());
     let happens = async {
         let (command, new) = talk.called().await;
         let (phone, domain) = (&fleet.stage.phone, &fleet.stage.domain);
@@ -194,7 +194,7 @@ async fn nobody_gets_a_call_that_is_not_theirs_and_no_page_that_is_not_registere
     let node = &talk.fleet.stage.node;
     let path = talk.path();
     let with = |field: &str, value: Value| {
-        let mut asked = talk.asked();
+        let mut asked = Talk::asked();
         asked[field] = value;
         asked
     };
@@ -207,7 +207,7 @@ async fn nobody_gets_a_call_that_is_not_theirs_and_no_page_that_is_not_registere
     let elsewhere = talk.ask("POST", &path, with("contact", json!("page9"))).await;
     assert_eq!(code(&elsewhere), (409, "page_not_there".into()), "{}", elsewhere.text());
     // A key is nobody's phone, and a colleague has another one.
-    let by_key = node.api("POST", &format!("{path}?tenant_id={}", talk.fleet.stage.tenant), talk.asked()).await;
+    let by_key = node.api("POST", &format!("{path}?tenant_id={}", talk.fleet.stage.tenant), Talk::asked()).await;
     assert_eq!(code(&by_key), (404, "call_gone".into()), "{}", by_key.text());
     let colleague = json!({ "first_name": "Joan", "last_name": "Clarke", "email": "joan@acme.test" });
     let made = node.makes(&format!("/v1/admin/agents?tenant_id={}", talk.fleet.stage.tenant), colleague).await;
@@ -219,7 +219,7 @@ async fn nobody_gets_a_call_that_is_not_theirs_and_no_page_that_is_not_registere
     let (_, tokens) = session::for_script(&node.app.auth, &mut change, &account, &source).await.unwrap();
     change.commit_quietly().await.unwrap();
     let bearer = format!("Bearer {}", tokens.access_token);
-    let theirs = node.api_with("POST", &path, &[("Authorization", &bearer)], talk.asked()).await;
+    let theirs = node.api_with("POST", &path, &[("Authorization", &bearer)], Talk::asked()).await;
     assert_eq!(theirs.status, 404, "{}", theirs.text());
     let seen = "/v1/live/calls?sip_call_id=dialog-1";
     let seen = node.api_with("GET", seen, &[("Authorization", &bearer)], Value::Null).await;
@@ -232,7 +232,7 @@ async fn nobody_gets_a_call_that_is_not_theirs_and_no_page_that_is_not_registere
 async fn a_page_that_does_not_answer_leaves_its_call_as_it_was() {
     let talk = Talk::new().await;
     let path = talk.path();
-    let asks = talk.ask("POST", &path, talk.asked());
+    let asks = talk.ask("POST", &path, Talk::asked());
     let happens = async {
         let (_, new) = talk.called().await;
         let job = talk.fleet.socket.has().jobs[0];
@@ -278,7 +278,7 @@ async fn who_talks_to_a_page_that_is_away_hears_music_and_the_switch_itself_send
     fires(&fleet.socket, leg("CHANNEL_PARK", *page, *caller, &json!({})), now());
     talk.registers(CONTACT, "page");
     let path = talk.path();
-    let asks = talk.ask("POST", &path, talk.asked());
+    let asks = talk.ask("POST", &path, Talk::asked());
     let happens = async {
         let (_, new) = talk.called().await;
         let own = json!({ "variable_dialplane_taken_by": format!("{phone}@{domain}"), "Call-Direction": "outbound" });

@@ -322,7 +322,6 @@ impl Followed {
     }
 
     /// `Some`: why nobody was reached, if that is known.
-    #[expect(clippy::option_option, reason = "nobody was reached, and perhaps it is known why")]
     async fn reached(&self, call: Uuid, hear: &mut Wait) -> Option<Option<String>> {
         let mut looks = tokio::time::interval(LOOK_FOR_LEG);
         looks.reset();

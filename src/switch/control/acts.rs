@@ -109,9 +109,9 @@ impl Acting<'_> {
             Act::Send(to) => self.send(to).await,
             Act::Park => self.park(codes).await,
             Act::Consult(to) => self.consult(to).await,
-            Act::Complete => self.complete().await,
-            Act::Cancel => self.cancel().await,
-            Act::Join => self.join().await,
+            Act::Complete => Box::pin(self.complete()).await,
+            Act::Cancel => Box::pin(self.cancel()).await,
+            Act::Join => Box::pin(self.join()).await,
             Act::Press(keys) => self.press(keys).await,
             Act::Record => self.record().await,
             Act::PauseRecording => self.tape(Tape::Mask).await,
@@ -307,7 +307,7 @@ impl Acting<'_> {
             let over = |what: &What| gone(what, waits).or_else(|| gone(what, asked));
             hear.until(|what| over(what).or_else(|| wait::connects(what, waits, asked).then_some(Ok(())))).await
         };
-        self.settle(&own, waits, work).await
+        Box::pin(self.settle(&own, waits, work)).await
     }
 
     async fn cancel(&self) -> Result<Done> {
@@ -327,7 +327,7 @@ impl Acting<'_> {
             let over = |what: &What| gone(what, waits).or_else(|| gone(what, leg));
             hear.until(|what| over(what).or_else(|| wait::connects(what, waits, leg).then_some(Ok(())))).await
         };
-        self.settle(&own, waits, work).await
+        Box::pin(self.settle(&own, waits, work)).await
     }
 
     async fn join(&self) -> Result<Done> {
@@ -343,7 +343,7 @@ impl Acting<'_> {
             let over = |what: &What| gone(what, waits).or_else(|| gone(what, leg));
             hear.until(|what| over(what).or_else(|| wait::tapped(what, leg, true, is_listener).then_some(Ok(())))).await
         };
-        self.settle(&own, waits, work).await
+        Box::pin(self.settle(&own, waits, work)).await
     }
 
     /// To whom the phone is connected with. A switch fires no event for keys that it sends.

@@ -446,14 +446,14 @@ pub async fn act_on_call(
             leg: asked.leg_id,
             consent_tone,
         };
-        let done = acting.act(&act, &codes).await?;
+        let done = Box::pin(acting.act(&act, &codes)).await?;
         if !(actor.person.is_some() && found.is_of(actor.person)) {
             note(&api, &actor, &request, &found, &asked).await?;
         }
         let call = shown(&found, &live, &actor);
         Ok(Json(CallActionDone { call, slot: done.slot, job: None }))
     };
-    turn::taking(api.pool(), *path, work).await
+    Box::pin(turn::taking(api.pool(), *path, work)).await
 }
 
 /// Writes down who acted on a call of others.

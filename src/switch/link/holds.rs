@@ -218,7 +218,7 @@ impl Link {
                 Ok(()) | Err(VisitError::Unanswered(Unanswered::NotHeld)) => {}
                 Err(VisitError::Unanswered(error)) => return error,
                 Err(error) => {
-                    tracing::debug!(switch = %self.due.switch, %error, "calls of pages could not be looked after")
+                    tracing::debug!(switch = %self.due.switch, %error, "calls of pages could not be looked after");
                 }
             }
         }

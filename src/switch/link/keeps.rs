@@ -117,7 +117,7 @@ impl Keeps {
                 (true, _) => Away::Keep,
                 (false, Phase::Parked) if one.is_alone => Away::End,
                 (false, Phase::Parked) => continue,
-                (false, _) => Away::EndAfter(silent - AWAY),
+                (false, _) => Away::EndAfter(silent.saturating_sub(AWAY)),
             };
             page.told_at = Some(now);
             away.push((one.clone(), what));

@@ -19,7 +19,7 @@ use crate::{
 /// A queue's events would ask all the time.
 pub const KEPT: Duration = Duration::from_secs(10);
 /// What is older than this is not said any more.
-const OLDEST: Duration = Duration::from_secs(120);
+const OLDEST: Duration = Duration::from_mins(2);
 /// For how long somebody waits for the database.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// For how long nobody asks a database that did not answer.
@@ -46,7 +46,10 @@ pub struct Today {
 }
 
 /// The figures of a tenant's queues that had calls today.
-type OfTenant = Arc<HashMap<Uuid, Today>>;
+type OfTenant = Arc<Queues>;
+
+/// By their ids.
+pub type Queues = HashMap<Uuid, Today>;
 
 struct Kept {
     at: Instant,
@@ -87,7 +90,7 @@ impl Levels {
         let read = match tokio::time::timeout(PATIENCE, read(tenant, pool)).await {
             Ok(Ok(read)) => read?,
             failed => {
-                tracing::debug!(%tenant, failed = ?failed.map(|read| read.err()), "today's figures of queues could not be read");
+                tracing::debug!(%tenant, failed = ?failed.map(Result::err), "today's figures of queues could not be read");
                 self.known().failed_at = Some(Instant::now());
                 return before;
             }

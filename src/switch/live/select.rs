@@ -174,7 +174,7 @@ impl Asker<'_> {
 
 /// What is known of a queue's calls of today.
 #[must_use]
-pub fn today(levels: Option<&HashMap<Uuid, Today>>, queue: Uuid) -> Option<Today> {
+pub fn today(levels: Option<&levels::Queues>, queue: Uuid) -> Option<Today> {
     levels.map(|levels| levels.get(&queue).cloned().unwrap_or_else(levels::none_yet))
 }
 

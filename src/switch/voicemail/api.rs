@@ -140,7 +140,6 @@ pub struct HearMessageQuery {
     (status = 416, description = "There is no such part."),
     (status = 404, body = Problem), (status = 503, body = Problem)))]
 #[get("/v1/voicemail/{id}/audio")]
-#[expect(clippy::too_many_arguments, reason = "each is taken from the request")]
 pub async fn hear_voicemail(
     api: Data<Api>,
     vault: Option<Data<Vault>>,

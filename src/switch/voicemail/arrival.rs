@@ -65,7 +65,7 @@ pub struct Coming {
     work: Sealing,
     writing: Writing,
     piece: Vec<u8>,
-    _place: OwnedSemaphorePermit,
+    held: OwnedSemaphorePermit,
 }
 
 impl Messages {
@@ -92,12 +92,12 @@ impl Messages {
 
     /// Begins to take the sound of a message.
     pub async fn begin(&self, tenant: Uuid, id: Uuid) -> Result<Coming, NotTaken> {
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| NotTaken::Busy)?;
+        let held = Arc::clone(&self.places).try_acquire_owned().map_err(|_| NotTaken::Busy)?;
         let whose = Whose { tenant, id: Uuid::now_v7() };
         store::begin(&self.pool, whose, self.vault.store()).await?;
         let writing = self.vault.begin(whose).await?;
         let (work, piece) = (Sealing::of(whose), Vec::with_capacity(PIECE));
-        Ok(Coming { messages: self.clone(), tenant, id, whose, work, writing, piece, _place: place })
+        Ok(Coming { messages: self.clone(), tenant, id, whose, work, writing, piece, held })
     }
 }
 
@@ -113,7 +113,7 @@ impl Coming {
     }
 
     async fn put(self, is_last: bool) -> Result<Self, NotTaken> {
-        let Self { messages, tenant, id, whose, mut work, writing, piece, _place } = self;
+        let Self { messages, tenant, id, whose, mut work, writing, piece, held } = self;
         let seal = move || {
             let mut sealed = work.take(&piece)?;
             if is_last {
@@ -123,7 +123,7 @@ impl Coming {
         };
         let (work, sealed) = tokio::task::spawn_blocking(seal).await.map_err(io::Error::other)??;
         let writing = writing.write(sealed).await?;
-        Ok(Self { messages, tenant, id, whose, work, writing, piece: Vec::with_capacity(PIECE), _place })
+        Ok(Self { messages, tenant, id, whose, work, writing, piece: Vec::with_capacity(PIECE), held })
     }
 
     /// Ends it: when this returns, it is in the store and in the database, and whoever wants to be told of the message will be.

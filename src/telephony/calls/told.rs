@@ -212,14 +212,12 @@ fn withholds(record: &Variables, is_called: bool) -> bool {
     if is_called && record.get(channel::PLACES).is_none() {
         return false;
     }
-    match record.get(channel::WITHHOLD) {
-        Some(noted) => noted != "false",
-        None => {
-            let privacy = record.get("sip_Privacy").unwrap_or_default().to_ascii_lowercase();
-            let asks = privacy.split([';', ',']).any(|word| ["id", "user", "header"].contains(&word.trim()));
-            asks || record.get("sip_from_user").is_some_and(is_nobody)
-        }
+    if let Some(noted) = record.get(channel::WITHHOLD) {
+        return noted != "false";
     }
+    let privacy = record.get("sip_Privacy").unwrap_or_default().to_ascii_lowercase();
+    let asks = privacy.split([';', ',']).any(|word| ["id", "user", "header"].contains(&word.trim()));
+    asks || record.get("sip_from_user").is_some_and(is_nobody)
 }
 
 /// `00:01:02`, in seconds.

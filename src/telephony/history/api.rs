@@ -205,7 +205,9 @@ pub async fn list_calls(
 /// Calls as somebody may see them. `only`: an agent.
 fn shown(mut calls: Vec<Call>, only: Option<Uuid>) -> Vec<Call> {
     if let Some(person) = only {
-        calls.iter_mut().for_each(|call| call.hide_from(person, None));
+        for call in &mut calls {
+            call.hide_from(person, None);
+        }
     }
     calls
 }

@@ -166,7 +166,13 @@ async fn no_number_at_the_edge_of_its_type_causes_a_500() {
                         _ => (format!("?tenant_id={tenant}"), json!({ name.as_str(): value })),
                     };
                     let answer = node.api(&method.to_uppercase(), &format!("{place}{query}"), body).await;
-                    assert!(answer.status < 500, "{method} {place}{query} {name}={value}: {}", answer.text());
+                    // Messages are on switches, and here is none that could be asked.
+                    let is_away = answer.status == 503 && answer.json()["code"] == "voicemail_away";
+                    assert!(
+                        answer.status < 500 || is_away,
+                        "{method} {place}{query} {name}={value}: {}",
+                        answer.text()
+                    );
                     tried += 1;
                 }
             }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::socket::{Talk, Unanswered};
 
 /// How often it is looked whether a file has gone, and the pause between.
-const TRIES: usize = 20;
+const TRIES: usize = 60;
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// A switch that can be asked.

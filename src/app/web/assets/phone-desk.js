@@ -152,13 +152,16 @@ async function save() {
   if (!mine?.record) return;
   const patch = { notes: find("notes").value.trim() || null, disposition: find("disposition").value || null };
   const write = (record) => ask(`/v1/calls/${record.id}`, "PATCH", patch, { "If-Match": `"v${record.version}"` }).catch(() => null);
-  let answer = await write(mine.record);
-  // Another leg's record has come, which is no change by people.
-  if (answer?.status === 412 || answer?.status === 404) {
+  // Another leg's record may have come since, which is no change by people.
+  const again = async () => {
     const now = await findRecord(mine.call);
     const isSame = now && (now.notes ?? "") === (mine.record.notes ?? "") && (now.disposition ?? "") === (mine.record.disposition ?? "");
-    if (isSame) answer = await write(now);
-  }
+    if (isSame) mine.record = now;
+    return isSame;
+  };
+  await again();
+  let answer = await write(mine.record);
+  if ((answer?.status === 412 || answer?.status === 404) && await again()) answer = await write(mine.record);
   if (mine !== shownFor) return;
   if (answer?.ok) {
     mine.record = await answer.json();

@@ -223,6 +223,7 @@ impl<'n> Tenant<'n> {
             ("dialplane_number", &wanted.number),
             ("dialplane_name", wanted.display_name.as_str()),
             ("update_ignore_ua", "true"),
+            ("sip_copy_custom_headers", "false"),
         ]));
         if wanted.username.as_str() != wanted.number {
             variables.insert("presence_id".into(), format!("{}@{}", wanted.number, self.domain));

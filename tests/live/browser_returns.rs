@@ -277,7 +277,10 @@ async fn a_call_is_there_again_after_a_reload_whoever_called() {
     call.ended().await;
     grace.has_no_call().await;
     office.has_no_calls().await;
-    assert_eq!(grace.browser.complaints().await, Vec::<String>::new());
+    // Another leg's record may come while the notes are saved: then the page reads it and saves them again.
+    let complaints = grace.browser.complaints().await;
+    let others = complaints.iter().filter(|said| !(said.contains("/v1/calls/") && said.contains("status of 412")));
+    assert_eq!(others.collect::<Vec<_>>(), Vec::<&String>::new());
     office.close(vec![grace]).await;
 }
 

@@ -458,6 +458,13 @@ pub fn mark(tenant: Uuid) -> Action {
     Action { application: "set", data: format!("{}={tenant}", channel::TENANT) }
 }
 
+/// What every route of a tenant begins with: the mark, and that headers which others wrote don't go on.
+#[must_use]
+pub fn begins(tenant: Uuid) -> [Action; 2] {
+    let (name, value) = OWN_HEADERS;
+    [mark(tenant), Action { application: "set", data: format!("{name}={value}") }]
+}
+
 /// The answers that are known in advance about a tenant's domain, or about `public`.
 #[must_use]
 pub fn standing(domain: Option<&Domain>, scope: Uuid) -> Standing {
@@ -472,7 +479,7 @@ pub fn standing(domain: Option<&Domain>, scope: Uuid) -> Standing {
 pub fn unallocated(context: &str, tenant: Option<Uuid>) -> Bytes {
     let refusal = crate::model::refusal::Refusal::Unallocated;
     let hangup = Action { application: "hangup", data: refusal.cause().to_owned() };
-    let actions = tenant.map(mark).into_iter().chain([hangup]).collect::<Vec<_>>();
+    let actions = tenant.map(begins).into_iter().flatten().chain([hangup]).collect::<Vec<_>>();
     // As in `nobody`, rendering can't fail: the context is a domain or "public".
     xml(&Dialplan { context, name: refusal.name(), actions: &actions, before: &[] }).unwrap_or_default()
 }

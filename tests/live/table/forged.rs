@@ -51,7 +51,6 @@ pub fn rows() -> Vec<Row> {
             }
             t.phone(1).says_it_is_at(&format!("127.0.0.1:{}", t.phone(1).port()));
             t.phone(1).registers().await;
-            let _connected = t.connect(0, 1).await;
         }),
         row("an entry of XML runs its actions with their data", Needs::phones(1), async |t| {
             let xml = r#"<extension name="busy"><condition field="destination_number" expression="^7600$"><action application="hangup" data="USER_BUSY"/></condition></extension>"#;

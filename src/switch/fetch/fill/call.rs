@@ -14,9 +14,7 @@ use crate::{
         refusal::Refusal,
     },
     node::generations::Slot,
-    routing::{
-        self, Action, Keep, Plan, Route, Routed, Tenant, Trace, carried::OWN_HEADERS, entries, plan::PlanError, raw,
-    },
+    routing::{self, Action, Keep, Plan, Route, Routed, Tenant, Trace, entries, plan::PlanError, raw},
     switch::fetch::{
         Fetch, PUBLIC,
         cache::{CachedAnswer, Vary},
@@ -96,8 +94,7 @@ pub(super) async fn call(fetch: &Fetch, slot: &Arc<Slot>, placed: &PlacedCall) -
 
 /// What every route begins with: the tenant, and that nobody sees a withheld number.
 fn marked(tenant: Uuid, placed: &PlacedCall, route: &Route) -> Vec<Action> {
-    let (name, value) = OWN_HEADERS;
-    let mut marked = vec![render::mark(tenant), Action { application: "set", data: format!("{name}={value}") }];
+    let mut marked = render::begins(tenant).to_vec();
     // A code before the number may say otherwise.
     if placed.withheld && !matches!(route, Route::Withhold { .. }) {
         marked.extend(routing::withheld::hidden());

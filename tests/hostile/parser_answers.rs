@@ -27,6 +27,9 @@ use crate::{
     values::{self, Wanted, WantedTenant},
 };
 
+/// Headers that others wrote don't go on.
+const OWN_HEADERS: &str = "set sip_copy_custom_headers=false";
+
 /// XC:120, `response-max-bytes`.
 const LARGEST: usize = 1024 * 1024;
 
@@ -280,8 +283,6 @@ impl<'n> Tenant<'n> {
         assert_eq!(extension.attribute("name").unwrap(), name);
         let [condition] = &extension.children[..] else { panic!("one condition") };
         assert!(condition.attributes.is_empty(), "a condition without a field is always true");
-        // Headers that others wrote don't go on.
-        const OWN_HEADERS: &str = "set sip_copy_custom_headers=false";
         let is_mark = |a: &String| a.starts_with("set dialplane_tenant=") || a == OWN_HEADERS;
         let (marks, told) = condition.children.iter().map(action).partition::<Vec<_>, _>(is_mark);
         assert_eq!(told, actions);

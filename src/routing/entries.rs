@@ -27,6 +27,17 @@ pub struct PlanEntry {
     /// Whether its XML was checked and is allowed.
     #[serde(skip)]
     pub(super) xml_is_fine: bool,
+    /// Its XML for a switch.
+    #[serde(skip)]
+    pub for_switch: Option<ForSwitch>,
+}
+
+/// XML as a switch gets it.
+#[derive(Debug, Clone)]
+pub struct ForSwitch {
+    pub xml: String,
+    /// Whether it dials over a gateway itself.
+    pub dials_outside: bool,
 }
 
 impl PlanEntry {

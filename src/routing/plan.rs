@@ -11,8 +11,8 @@ use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use super::{
-    entries::{EntryBody, MOST_COST, Pattern, PlanEntry},
-    raw,
+    entries::{EntryBody, ForSwitch, MOST_COST, Pattern, PlanEntry},
+    gateways, raw,
 };
 use crate::{
     model::{
@@ -240,6 +240,11 @@ impl Plan {
                     continue;
                 }
             }
+            // Once for all calls.
+            entry.for_switch = entry.xml().map(|text| ForSwitch {
+                xml: raw::rendered(text, &self.domain),
+                dials_outside: gateways::dials_outside(text),
+            });
             match entry.body.cost() {
                 None => entry.left_out = Some("it has a pattern that is too large or can't be read"),
                 Some(cost) if self.cost + cost > MOST_COST => {

@@ -14,7 +14,7 @@ use crate::{
         refusal::Refusal,
     },
     node::generations::Slot,
-    routing::{self, Action, Keep, Plan, Route, Routed, Tenant, Trace, entries, plan::PlanError, raw},
+    routing::{self, Action, Keep, Plan, Route, Routed, Tenant, Trace, plan::PlanError},
     switch::fetch::{
         Fetch, PUBLIC,
         cache::{CachedAnswer, Vary},
@@ -116,9 +116,9 @@ pub async fn route_of(row: &TenantRow, known: &Known, placed: &PlacedCall) -> Re
 
 /// The tenant's XML entries, which the switch tries itself before the route. Of a sandbox, without those that dial outside.
 pub fn xml_entries(slot: &Slot, plan: &Plan) -> Vec<String> {
-    let tried = plan.entries.iter().filter(|entry| entry.left_out.is_none()).filter_map(entries::PlanEntry::xml);
-    let tried = tried.filter(|text| !slot.sandbox || !routing::gateways::dials_outside(text));
-    tried.map(|text| raw::rendered(text, &plan.domain)).collect()
+    let tried = plan.entries.iter().filter(|entry| entry.left_out.is_none());
+    let tried = tried.filter_map(|entry| entry.for_switch.as_ref());
+    tried.filter(|entry| !(slot.sandbox && entry.dials_outside)).map(|entry| entry.xml.clone()).collect()
 }
 
 #[expect(clippy::too_many_arguments, reason = "what a document is made of")]

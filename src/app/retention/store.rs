@@ -165,7 +165,9 @@ pub async fn delete_expired(db: &PgPool, what: Passing, before: DateTime<Utc>) -
             BATCH
         ),
         Passing::Lamps => sqlx::query!(
-            "delete from lamp_news where (switch_id, extension_id) in (
+            "with numbers as (delete from number_lamps where (switch_id, domain, number) in (
+                select switch_id, domain, number from number_lamps where since < $1 limit $2 for update skip locked))
+             delete from lamp_news where (switch_id, extension_id) in (
                 select switch_id, extension_id from lamp_news where since < $1 limit $2 for update skip locked)",
             before,
             BATCH

@@ -207,6 +207,7 @@ impl Fetch {
                     limits: &seconds,
                     known: carriers,
                     call: Some(call),
+                    tenant: Some(slot.scope),
                     location: None,
                     record: plan.settings.features.call_recording
                         && (record.outbound || caller.is_some_and(|caller| caller.record)),
@@ -280,6 +281,7 @@ impl Fetch {
             limits: &[],
             known: &carriers,
             call: placed.call,
+            tenant: Some(slot.scope),
             location: plan.settings.routing.emergency.location.as_ref(),
             record: false,
             consent_tone: false,

@@ -255,7 +255,7 @@ impl Client {
 
     fn event(&self, event: &Event) -> Message {
         let node = &self.live.bus.node;
-        Message::Text { text: event.text(self.audience, node), cursor: cursor(node, event.number) }
+        Message::Text { text: event.text(self.audience, self.filter.person, node), cursor: cursor(node, event.number) }
     }
 
     fn say(&mut self, message: &Value, number: u64) {

@@ -258,6 +258,7 @@ impl Looking<'_> {
             limits: &[],
             known: &carriers,
             call: None,
+            tenant: None,
             location: self.plan.settings.routing.emergency.location.as_ref(),
             record: false,
             consent_tone: false,
@@ -317,6 +318,7 @@ impl Looking<'_> {
             limits: &[],
             known: &carriers,
             call: None,
+            tenant: None,
             location: None,
             record: self.plan.settings.features.call_recording
                 && (self.plan.settings.routing.record.outbound

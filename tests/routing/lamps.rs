@@ -98,6 +98,7 @@ async fn a_key_of_a_number_that_leads_elsewhere_shows_what_is_there_now() {
     fleet.socket.fired(&["from: dnd-77@acme.test", OFF]).await;
     fleet.socket.fired(&["from: dnd-78@acme.test", ON]).await;
     // Whoever has the number next is shown, and not that it is free.
+    fleet.change("DELETE", &format!("/v1/tenants/{tenant}/reserved-numbers/77"), json!({})).await;
     let next = fleet.stage.node.extension(tenant, json!({ "number": "77" })).await;
     let next = format!("/v1/tenants/{tenant}/extensions/{}", next["id"].as_str().unwrap());
     fleet.change("PATCH", &next, json!({ "calls": { "do_not_disturb": true } })).await;

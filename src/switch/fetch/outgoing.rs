@@ -186,7 +186,8 @@ impl Fetch {
         if let Some(on_net) = &row.on_net
             && outbound::barred(caller).is_none()
         {
-            let run = placed.transferred(on_net.actions(callee, caller, placed.hops, placed.withheld), &tenant.domain);
+            let run = on_net.actions(slot.scope, callee, caller, placed.hops, placed.withheld);
+            let run = placed.transferred(run, &tenant.domain);
             return actions(slot, "on_net", run, &before);
         }
         let decision = outbound::decide(plan, slot.scope, callee, caller, &row.offers, carriers, &mut Trace::off());

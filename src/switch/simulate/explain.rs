@@ -293,7 +293,7 @@ impl Looking<'_> {
             && outbound::barred(row.caller.as_ref()).is_none()
         {
             trace.note("on net", true, || format!("{} is a number of this platform", callee.number));
-            let run = on_net.actions(callee, row.caller.as_ref(), hops, false);
+            let run = on_net.actions(id, callee, row.caller.as_ref(), hops, false);
             return Ok((step(self.dialled, trace, "on_net", run, self.tenant), None, Vec::new()));
         }
         let decision = outbound::decide(self.plan, id, callee, row.caller.as_ref(), &row.offers, &carriers, &mut trace);

@@ -201,14 +201,14 @@ async fn a_queues_script_is_there_at_the_ring_and_the_callers_page_elsewhere_is_
     // The name stands in one line, also on a wide screen.
     let high = "return document.querySelector('article.call h2').getBoundingClientRect().height";
     assert!(browser.page.execute(high, vec![]).await.unwrap().as_f64().unwrap() < 50.0);
-    let mut gallery = Gallery { browser: &browser, site: &heard.desk.site, pictures: pictures(), findings: Vec::new() };
-    gallery.look_around("phone-script").await;
-    assert!(gallery.findings.is_empty(), "{:#?}", gallery.findings);
     // It stays while they talk.
     browser.click("Answer").await;
     heard.is_answered(legs);
     browser.sees("Talking").await;
     says(&browser, "[data-part=script-text]", script).await;
+    let mut gallery = Gallery { browser: &browser, site: &heard.desk.site, pictures: pictures(), findings: Vec::new() };
+    gallery.look_around("phone-script").await;
+    assert!(gallery.findings.is_empty(), "{:#?}", gallery.findings);
     heard.ends(legs);
     browser.click("Hang up").await;
     browser.sees("No call right now.").await;

@@ -187,9 +187,11 @@ class Call {
 
   // How the control plane knows it. A switch does not say whether a recording is paused.
   takeLive(live) {
+    const isNew = this.liveId !== live.id;
     this.liveId = live.id;
     const isRecorded = (live.legs ?? []).some((leg) => leg.recording);
     if (isRecorded !== Boolean(this.recording)) this.set("recording", isRecorded ? "on" : null);
+    else if (isNew) this.calls.changed(this, "live");
   }
 
   set(field, value) {

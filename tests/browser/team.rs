@@ -287,7 +287,7 @@ async fn a_recording_is_begun_paused_and_ended_from_the_phone_where_the_company_
     fires(&heard.socket, "RECORD_START", legs.page, legs.caller, &json!({ "Record-File-Path": file }));
     becomes("record", json!("true")).await;
     click(&browser, "[data-act=record]").await;
-    said(&browser, "policy", 1).await;
+    said(&browser, "only a manager can stop it", 1).await;
     assert_eq!(button("record").await, json!("true"));
     heard.ends(legs);
     heard.stop(browser).await;

@@ -325,6 +325,11 @@ async fn a_cut_of_five_seconds_interrupts_nobody_and_the_end_is_seen_after_it() 
 }
 
 #[actix_web::test]
+async fn a_cut_of_a_minute_interrupts_nobody_either() {
+    cut(60).await;
+}
+
+#[actix_web::test]
 async fn whoever_talks_to_a_computer_that_falls_asleep_hears_music_until_it_wakes() {
     let database = Database::new().await;
     let Some(office) = Office::open(&database).await else { return };

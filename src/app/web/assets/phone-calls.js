@@ -407,8 +407,6 @@ export class Calls extends EventTarget {
       mediaConstraints: { audio: wantedAudio(), video: false },
       pcConfig: { iceServers: this.line.account.ice_servers ?? [] },
       rtcOfferConstraints: { offerToReceiveAudio: true, offerToReceiveVideo: false },
-      // The default of 90 seconds is less than what a switch without our configuration accepts.
-      sessionTimersExpires: 120,
     };
   }
 

@@ -24,8 +24,8 @@ export class Line extends EventTarget {
       display_name: account.display_name || account.number,
       register: true,
       register_expires: 120,
-      // With them, JsSIP asks the switch to refresh each call every 45 seconds, and a refresh that finds no connection ends the call (sofia-sip takes the
-      // transport's error for a final 503). Without, the switch refreshes by its own timer, every 15 minutes; whether a page is there, its sound says.
+      // A refresh that finds no connection ends the call (sofia-sip takes the transport's error for a final 503), so there are as few as can be: the
+      // switch's own. Whether a page is there, its sound says.
       session_timers: false,
       connection_recovery_min_interval: 1,
       connection_recovery_max_interval: 8,

@@ -29,13 +29,16 @@ pub enum Topic {
     /// A message was left for an extension, and its sound can be heard.
     #[serde(rename = "voicemail:received")]
     VoicemailReceived,
+    /// Somebody wrote to a person, or told a team something. Nobody else hears of it.
+    #[serde(rename = "message:received", skip_deserializing)]
+    MessageReceived,
     /// Sent by the test button only.
     #[serde(rename = "webhook:test")]
     WebhookTest,
 }
 
 impl Topic {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::CallIncoming,
         Self::CallStateChanged,
         Self::CallEnded,
@@ -45,6 +48,7 @@ impl Topic {
         Self::RegistrationChanged,
         Self::GatewayChanged,
         Self::VoicemailReceived,
+        Self::MessageReceived,
         Self::WebhookTest,
     ];
 
@@ -60,12 +64,13 @@ impl Topic {
             Self::RegistrationChanged => "registration:changed",
             Self::GatewayChanged => "gateway:changed",
             Self::VoicemailReceived => "voicemail:received",
+            Self::MessageReceived => "message:received",
             Self::WebhookTest => "webhook:test",
         }
     }
 
-    /// Those of what goes on at the switches.
-    pub const LIVE: [Self; 8] = [
+    /// Those that one can listen to: of what goes on at the switches, and of messages.
+    pub const LIVE: [Self; 9] = [
         Self::CallIncoming,
         Self::CallStateChanged,
         Self::CallEnded,
@@ -74,9 +79,16 @@ impl Topic {
         Self::PresenceUpdate,
         Self::RegistrationChanged,
         Self::GatewayChanged,
+        Self::MessageReceived,
     ];
 
-    /// The one of this name, of what goes on at the switches.
+    /// Whether only those hear of it whom it is about, whatever their role. Webhooks get nothing of it.
+    #[must_use]
+    pub fn is_private(self) -> bool {
+        self == Self::MessageReceived
+    }
+
+    /// The one of this name, of those that one can listen to.
     #[must_use]
     pub fn of_live(name: &str) -> Option<Self> {
         Self::LIVE.into_iter().find(|topic| topic.as_str() == name)

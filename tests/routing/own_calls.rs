@@ -25,7 +25,7 @@ pub struct Agent {
 
 impl Agent {
     /// Signs in.
-    async fn of(fleet: &Fleet, agent: &Value) -> Self {
+    pub async fn of(fleet: &Fleet, agent: &Value) -> Self {
         use dialplane::{
             node::changes::Author,
             tenancy::auth::{session, store},
@@ -61,7 +61,7 @@ impl Agent {
     }
 
     /// Listens, and has had the snapshot.
-    async fn hears(&self, node: &Node, query: &str) -> Listener {
+    pub async fn hears(&self, node: &Node, query: &str) -> Listener {
         let cookie = format!("Cookie: dialplane_session={}\r\n", self.cookie);
         let mut listener = Listener::open_with(node, "", query, false, &cookie).await.unwrap();
         assert_eq!(listener.message().await["type"], "snapshot");

@@ -48,6 +48,8 @@ pub enum Resource {
     /// Whom a tenant calls and is called by.
     Contacts,
     Agents,
+    /// Messages to and from oneself.
+    Messages,
     /// What goes on right now, and acting on it: registrations, calls, queues.
     Live,
     Pools,
@@ -120,6 +122,7 @@ impl Resource {
             Self::Reports => "reports",
             Self::Contacts => "contacts",
             Self::Agents => "agents",
+            Self::Messages => "messages",
             Self::Live => "live",
             Self::Pools => "pools",
             Self::Setup => "setup",
@@ -132,7 +135,7 @@ impl Resource {
     }
 }
 
-pub const RESOURCES: [Resource; 26] = [
+pub const RESOURCES: [Resource; 27] = [
     Resource::Platform,
     Resource::Clusters,
     Resource::Switches,
@@ -151,6 +154,7 @@ pub const RESOURCES: [Resource; 26] = [
     Resource::Reports,
     Resource::Contacts,
     Resource::Agents,
+    Resource::Messages,
     Resource::Live,
     Resource::Pools,
     Resource::Setup,
@@ -187,6 +191,7 @@ pub fn level(role: Role, resource: Resource) -> Level {
         Resource::Reports            => [Read,    Read,  Read,  Read,   None],
         Resource::Contacts           => [Write,   Write, Write, Write,  Read],
         Resource::Agents             => [Write,   Write, Write, Read,   None],
+        Resource::Messages           => [None,    Own,   Own,   Own,    Own],
         Resource::Live               => [Write,   Write, Write, Write,  Own],
         Resource::Pools              => [Write,   Write, Write, Read,   None],
         Resource::Setup              => [Write,   Write, Write, Read,   None],
@@ -415,6 +420,12 @@ pub const RULES: &[(&str, &str, Rule)] = &[
     ("PUT",    "/v1/agents/{id}/status", Rule::OwnOrWrite(Resource::Live)),
     ("PUT",    "/v1/agents/{id}/wrap-up", Rule::OwnOrWrite(Resource::Live)),
     ("GET",    "/v1/agents/{id}/activity", Rule::Needs(Resource::Live, OWN)),
+    ("GET",    "/v1/chat/people", Rule::Needs(Resource::Messages, OWN)),
+    ("POST",   "/v1/chat/people/{id}/seen", Rule::Needs(Resource::Messages, OWN)),
+    ("GET",    "/v1/chat/messages", Rule::Needs(Resource::Messages, OWN)),
+    ("POST",   "/v1/chat/messages", Rule::Needs(Resource::Messages, OWN)),
+    ("GET",    "/v1/chat/notices", Rule::Needs(Resource::Messages, OWN)),
+    ("POST",   "/v1/chat/notices", Rule::Needs(Resource::Live, WRITE)),
     ("GET",    "/v1/live/conferences", Rule::Needs(Resource::Live, READ)),
     ("GET",    "/v1/live/parked", Rule::Needs(Resource::Live, READ)),
     ("GET",    "/v1/live/gateways", Rule::Needs(Resource::Live, READ)),

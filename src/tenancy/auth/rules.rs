@@ -47,6 +47,8 @@ pub enum Resource {
     Reports,
     /// Whom a tenant calls and is called by.
     Contacts,
+    /// Erasing what is kept of a person.
+    Erasures,
     Agents,
     /// What goes on right now, and acting on it: registrations, calls, queues.
     Live,
@@ -119,6 +121,7 @@ impl Resource {
             Self::Voicemail => "voicemail",
             Self::Reports => "reports",
             Self::Contacts => "contacts",
+            Self::Erasures => "erasures",
             Self::Agents => "agents",
             Self::Live => "live",
             Self::Pools => "pools",
@@ -132,7 +135,7 @@ impl Resource {
     }
 }
 
-pub const RESOURCES: [Resource; 26] = [
+pub const RESOURCES: [Resource; 27] = [
     Resource::Platform,
     Resource::Clusters,
     Resource::Switches,
@@ -150,6 +153,7 @@ pub const RESOURCES: [Resource; 26] = [
     Resource::Voicemail,
     Resource::Reports,
     Resource::Contacts,
+    Resource::Erasures,
     Resource::Agents,
     Resource::Live,
     Resource::Pools,
@@ -186,6 +190,7 @@ pub fn level(role: Role, resource: Resource) -> Level {
         Resource::Voicemail          => [Write,   Write, Write, Own,    Own],
         Resource::Reports            => [Read,    Read,  Read,  Read,   None],
         Resource::Contacts           => [Write,   Write, Write, Write,  Read],
+        Resource::Erasures           => [Write,   Write, Write, None,   None],
         Resource::Agents             => [Write,   Write, Write, Read,   None],
         Resource::Live               => [Write,   Write, Write, Write,  Own],
         Resource::Pools              => [Write,   Write, Write, Read,   None],
@@ -378,6 +383,9 @@ pub const RULES: &[(&str, &str, Rule)] = &[
     ("GET",    "/v1/contacts/{id}", Rule::Needs(Resource::Contacts, READ)),
     ("PATCH",  "/v1/contacts/{id}", Rule::Needs(Resource::Contacts, WRITE)),
     ("DELETE", "/v1/contacts/{id}", Rule::Needs(Resource::Contacts, WRITE)),
+    ("POST",   "/v1/erasures", Rule::Needs(Resource::Erasures, WRITE)),
+    ("GET",    "/v1/erasures", Rule::Needs(Resource::Erasures, READ)),
+    ("GET",    "/v1/erasures/{id}", Rule::Needs(Resource::Erasures, READ)),
     ("GET",    "/v1/routes/preview", Rule::Needs(Resource::Routes, READ)),
     ("POST",   "/v1/routes/explain", Rule::Needs(Resource::Routes, READ)),
 

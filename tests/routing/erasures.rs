@@ -180,8 +180,7 @@ async fn nothing_in_the_database_names_a_person_who_was_erased() {
     let queue = queue.id();
     let of_agent = "select id from extensions where tenant_id = $1";
     let extension = sqlx::query_scalar::<_, Uuid>(of_agent).bind(tenant).fetch_one(pool).await.unwrap();
-    let forward =
-        json!({ "kind": "external", "name": "Her", "config": { "number": EVE, "on_behalf_of": extension } });
+    let forward = json!({ "kind": "external", "name": "Her", "config": { "number": EVE, "on_behalf_of": extension } });
     let forward = node.makes(&format!("/v1/tenants/{tenant}/destinations"), forward).await;
     assert_eq!(forward.status, 201, "{}", forward.text());
     stage.sql("insert into call_jobs (id, tenant_id, switch_id, extension_id, number, state)

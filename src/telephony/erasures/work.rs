@@ -388,7 +388,7 @@ impl Look<'_> {
     /// What people wrote into fields, without the person's numbers; `None` if it has none.
     fn fields(&self, mut fields: Value) -> Option<Value> {
         let mut is_changed = false;
-        for (_, field) in fields.as_object_mut()?.iter_mut() {
+        for field in fields.as_object_mut()?.values_mut() {
             if let Some(masked) = field.as_str().and_then(|text| self.person.masked_in_prose(text)) {
                 *field = masked.into();
                 is_changed = true;

@@ -78,7 +78,7 @@ use crate::{
         messages as chat, sandbox, voicemail,
     },
     telephony::{
-        calls, carriers, history,
+        calls, carriers, erasures, history,
         recordings::{self, arrival::Arrivals, vault::Vault},
     },
     tenancy::{
@@ -208,6 +208,7 @@ impl App {
         let changes = Changes::new(pools.api.clone(), Some(Arc::clone(&poller)), Arc::clone(&keyring));
         let by_the_clock = Changes::new(pools.work.clone(), Some(Arc::clone(&poller)), Arc::clone(&keyring));
         tasks.push(tokio::spawn(jobs::run(by_the_clock.clone())));
+        tasks.push(tokio::spawn(erasures::work::run(by_the_clock.clone())));
         let mails = settings.data_dir.join("mail");
         tasks.push(tokio::spawn(retention::run(pools.work.clone(), settings.retention(), mails)));
         tasks.push(tokio::spawn(jobs::probe_carriers(by_the_clock.clone())));

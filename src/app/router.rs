@@ -20,8 +20,8 @@ use crate::{
     people::{agents, me, onboarding},
     switch::{agents::api as agent_status, call_backs, control, link, live, messages, sandbox, simulate, voicemail},
     telephony::{
-        calls, carriers, contacts, destinations, dialplan, extensions, groups, history, numbers, pools, recordings,
-        reports,
+        calls, carriers, contacts, destinations, dialplan, erasures, extensions, groups, history, numbers, pools,
+        recordings, reports,
     },
     tenancy::{audit, auth, clusters, keys, mail, retention, switches, tenants, webhooks},
     text::{Code, Why},
@@ -194,6 +194,9 @@ macro_rules! every_route {
             .service(contacts::api::show_contact)
             .service(contacts::api::update_contact)
             .service(contacts::api::delete_contact)
+            .service(erasures::api::create_erasure)
+            .service(erasures::api::list_erasures)
+            .service(erasures::api::show_erasure)
             .service(simulate::api::preview_route)
             .service(simulate::api::explain_route)
             .service(switches::api::create_switch)

@@ -7,6 +7,7 @@ pub mod carriers;
 pub mod contacts;
 pub mod destinations;
 pub mod dialplan;
+pub mod erasures;
 pub mod extensions;
 pub mod groups;
 pub mod history;

@@ -159,6 +159,7 @@ fn asks(things: &Things, operation: &str) -> Option<Vec<Ask>> {
             "/v1/calls",
             "/v1/live",
             "/v1/contacts",
+            "/v1/erasures",
             "/v1/agents",
             "/v1/recordings",
             "/v1/voicemail",
@@ -364,6 +365,7 @@ fn asks(things: &Things, operation: &str) -> Option<Vec<Ask>> {
         "POST /v1/contacts/import" => one(&none, json!("name,phone\nEve,+4915112345678\nAdam,\n")),
         "PATCH /v1/contacts/{id}" => one(&things.contact, json!({ "numbers": ["+4915112345678"], "notes": "x" })),
         "DELETE /v1/contacts/{id}" => one(&things.contact, Value::Null),
+        "POST /v1/erasures" => one(&none, json!({ "numbers": ["+4915112345678"] })),
         "POST /v1/recordings/{id}/links" => one(&things.recording, json!({})),
         "PATCH /v1/recordings/{id}" => vec![
             (path(&things.recording), json!({ "legal_hold": "Case 17" })),

@@ -14,6 +14,7 @@ mod contacts;
 mod control;
 mod dashboard;
 mod destinations;
+mod erasures;
 mod devices;
 mod event_socket;
 mod events;

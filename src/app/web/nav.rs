@@ -70,6 +70,7 @@ const TENANT: &[(&str, &[Entry])] = &[
             ("keys", "nav.keys", "/app/keys", "key-round", Resource::Keys),
             ("webhooks", "nav.webhooks", "/app/webhooks", "webhook", Resource::Webhooks),
             ("audit", "nav.audit", "/audit", "scroll-text", Resource::Audit),
+            ("erasures", "nav.erasures", "/app/erasures", "ban", Resource::Erasures),
         ],
     ),
 ];

@@ -193,6 +193,18 @@ pub async fn replace(db: impl PgExecutor<'_>, tenant: Uuid, id: Uuid, copy: &Tol
     .map(|_| ())
 }
 
+/// The messages of a mailbox that a switch is to delete, because their callers were erased.
+pub async fn erased(db: impl PgExecutor<'_>, of: &Of, switch: Uuid) -> sqlx::Result<Vec<Uuid>> {
+    sqlx::query_scalar!(
+        "select message from voicemail_messages where tenant_id = $1 and extension_id = $2 and switch_id = $3 and erased",
+        of.tenant,
+        of.extension,
+        switch
+    )
+    .fetch_all(db)
+    .await
+}
+
 /// Messages are gone. A trigger notes that their sound has to go.
 pub async fn remove(db: impl PgExecutor<'_>, tenant: Uuid, ids: &[Uuid]) -> sqlx::Result<()> {
     sqlx::query!("delete from voicemail_messages where tenant_id = $1 and id = any ($2)", tenant, ids)
@@ -247,7 +259,7 @@ pub async fn list(
         r#"select tenant_id, id, extension_id, switch_id, message, caller_number, caller_name, received_at, seconds, is_urgent, read_at,
                   forwarded_by, content_id is not null as "has_audio!", version, updated_at
              from voicemail_messages
-            where tenant_id = $1 and extension_id = $2 and ($3::bool is null or (read_at is not null) = $3)
+            where tenant_id = $1 and extension_id = $2 and not erased and ($3::bool is null or (read_at is not null) = $3)
               and ($4::bool is null or is_urgent = $4) and ($5::timestamptz is null or (received_at, id) < ($5, $6))
             order by received_at desc, id desc limit $7"#,
         tenant,
@@ -267,7 +279,7 @@ pub async fn get(db: impl PgExecutor<'_>, tenant: Uuid, id: Uuid, only: Option<U
         r#"select m.tenant_id, m.id, m.extension_id, m.switch_id, m.message, m.caller_number, m.caller_name, m.received_at, m.seconds,
                   m.is_urgent, m.read_at, m.forwarded_by, m.content_id is not null as "has_audio!", m.version, m.updated_at
              from voicemail_messages m join extensions e on e.tenant_id = m.tenant_id and e.id = m.extension_id
-            where m.tenant_id = $1 and m.id = $2 and ($3::uuid is null or e.user_id = $3)"#,
+            where m.tenant_id = $1 and m.id = $2 and not m.erased and ($3::uuid is null or e.user_id = $3)"#,
         tenant,
         id,
         only
@@ -459,7 +471,7 @@ pub async fn keep(db: &mut PgConnection, tenant: Uuid, id: Uuid, arrived: &Arriv
     let row = sqlx::query!(
         r#"update voicemail_messages set content_id = $3, store = $4, key = $5, bytes = $6, sha256 = $7, stored_at = now(),
                   version = version + 1, updated_at = now()
-            where tenant_id = $1 and id = $2 and content_id is null
+            where tenant_id = $1 and id = $2 and content_id is null and not erased
         returning tenant_id, id, extension_id, switch_id, message, caller_number, caller_name, received_at, seconds, is_urgent, read_at,
                   forwarded_by, content_id is not null as "has_audio!", version, updated_at"#,
         tenant,

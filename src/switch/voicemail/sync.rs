@@ -23,6 +23,12 @@ const MOST: usize = 1000;
 pub async fn sync(db: &mut PgConnection, line: &Line<'_>, of: &Of) -> Result<usize> {
     let switch = line.watched.switch;
     store::hold(&mut *db, of, switch).await?;
+    for message in store::erased(&mut *db, of, switch).await? {
+        // What the switch does not delete, it is told to the next time that it is asked.
+        if let Err(error) = delete(line, of, message).await {
+            tracing::warn!(%switch, %message, %error, "a switch did not delete the message of somebody who was erased");
+        }
+    }
     let mut there = BTreeMap::new();
     for read in [false, true] {
         there.extend(line.list(&of.mailbox, read).await?.into_iter().take(MOST).map(|message| (message, read)));

@@ -198,6 +198,13 @@ pub fn read(body: &[u8]) -> Result<Variables, Unreadable> {
     if text.starts_with('{') { json(&text) } else { xml(&text) }
 }
 
+/// The body as people could read it, without the encoding around it; as it is, if it has none that is known.
+#[must_use]
+pub fn plain(body: &[u8]) -> String {
+    let plain = decoded(body).unwrap_or(Cow::Borrowed(body));
+    String::from_utf8_lossy(&plain).into_owned()
+}
+
 /// The JSON or XML, without the encoding around it.
 fn decoded(body: &[u8]) -> Result<Cow<'_, [u8]>, Unreadable> {
     // A record that the switch could not post is a file of the same text, without `cdr=` (`backup_cdr` in mod_json_cdr.c).

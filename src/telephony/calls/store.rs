@@ -280,7 +280,7 @@ pub async fn charged(
                      where c.id = $2 and r.effective_at <= now()
                        and r.prefix = any (array(select left(ltrim(a.callee, '+'), n) from generate_series(1, 15) n))
                      order by length(r.prefix) desc, r.effective_at <= a.at desc, r.effective_at desc limit 1) r on true
-            where a.call_id = $1 and a.admitted and not a.emergency and ($3::text is null or a.callee = $3)
+            where a.call_id = $1 and a.admitted and not a.emergency and ($3::text is null or a.callee = $3 or a.callee like 'erased-%')
             for update of a"#,
         call,
         carrier,

@@ -314,6 +314,7 @@ pub struct Before {
     pub version: i64,
     pub cost: Option<i64>,
     pub currency: Option<String>,
+    pub country: Option<String>,
     pub legs: i32,
 }
 
@@ -322,7 +323,7 @@ pub async fn before(db: &mut PgConnection, calls: &[(Uuid, Uuid)]) -> sqlx::Resu
     let (tenants, calls): (Vec<_>, Vec<_>) = calls.iter().copied().unzip();
     sqlx::query_as!(
         Before,
-        r#"select c.tenant_id as tenant, c.id as call, c.started_at, c.ended_at, c.notes, c.tags, c.disposition, c.version, c.cost, c.currency,
+        r#"select c.tenant_id as tenant, c.id as call, c.started_at, c.ended_at, c.notes, c.tags, c.disposition, c.version, c.cost, c.currency, c.country,
                   coalesce((c.summary ->> 'legs')::integer, 0) as "legs!"
              from calls c join unnest($1::uuid[], $2::uuid[]) as x (tenant, call) on c.tenant_id = x.tenant and c.id = x.call
               for update of c"#,

@@ -183,12 +183,14 @@ fn row((tenant, id): Id, call: &Folded, was: &[&Before]) -> serde_json::Value {
     let written = Written { disposition, tags: &tags };
     // A decision that was moved to its month is no longer read.
     let cost = call.cost.or_else(|| was.iter().find_map(|was| was.cost));
+    // A number that was erased says no country.
+    let country = call.country.as_deref().or_else(|| was.iter().find_map(|was| was.country.as_deref()));
     let currency = call.currency.as_deref().or_else(|| was.iter().find_map(|was| was.currency.as_deref()));
     json!({
         "tenant_id": tenant, "id": id, "started_at": call.started_at, "ended_at": call.ended_at, "direction": call.direction, "state": call.state,
         "wait_ms": call.wait_ms, "talk_ms": call.talk_ms, "ringing_after": call.ringing_after, "billed_seconds": call.billed_seconds,
         "extension_id": call.extension, "agent_id": call.agent, "number_id": call.number, "queue_id": call.queue, "carrier_id": call.carrier,
-        "country": call.country, "cause": call.cause, "cost": cost, "currency": currency, "recorded": call.recorded, "agents": call.agents,
+        "country": country, "cause": call.cause, "cost": cost, "currency": currency, "recorded": call.recorded, "agents": call.agents,
         "facets": facets::of_folded(tenant, call, written), "sought": withheld::sought(&call.summary, call.direction), "summary": call.summary, "story": call.story,
         "notes": Some(notes).filter(|notes| !notes.is_empty()), "tags": tags, "disposition": disposition,
         "version": was.iter().map(|was| was.version).max().unwrap_or(0) + 1,

@@ -47,6 +47,8 @@ pub enum Resource {
     Reports,
     /// Whom a tenant calls and is called by.
     Contacts,
+    /// Erasing what is kept of a person.
+    Erasures,
     Agents,
     /// Messages to and from oneself.
     Messages,
@@ -121,6 +123,7 @@ impl Resource {
             Self::Voicemail => "voicemail",
             Self::Reports => "reports",
             Self::Contacts => "contacts",
+            Self::Erasures => "erasures",
             Self::Agents => "agents",
             Self::Messages => "messages",
             Self::Live => "live",
@@ -153,6 +156,7 @@ pub const RESOURCES: [Resource; 27] = [
     Resource::Voicemail,
     Resource::Reports,
     Resource::Contacts,
+    Resource::Erasures,
     Resource::Agents,
     Resource::Messages,
     Resource::Live,
@@ -190,6 +194,7 @@ pub fn level(role: Role, resource: Resource) -> Level {
         Resource::Voicemail          => [Write,   Write, Write, Own,    Own],
         Resource::Reports            => [Read,    Read,  Read,  Read,   None],
         Resource::Contacts           => [Write,   Write, Write, Write,  Read],
+        Resource::Erasures           => [Write,   Write, Write, None,   None],
         Resource::Agents             => [Write,   Write, Write, Read,   None],
         Resource::Messages           => [None,    Own,   Own,   Own,    Own],
         Resource::Live               => [Write,   Write, Write, Write,  Own],
@@ -383,6 +388,9 @@ pub const RULES: &[(&str, &str, Rule)] = &[
     ("GET",    "/v1/contacts/{id}", Rule::Needs(Resource::Contacts, READ)),
     ("PATCH",  "/v1/contacts/{id}", Rule::Needs(Resource::Contacts, WRITE)),
     ("DELETE", "/v1/contacts/{id}", Rule::Needs(Resource::Contacts, WRITE)),
+    ("POST",   "/v1/erasures", Rule::Needs(Resource::Erasures, WRITE)),
+    ("GET",    "/v1/erasures", Rule::Needs(Resource::Erasures, READ)),
+    ("GET",    "/v1/erasures/{id}", Rule::Needs(Resource::Erasures, READ)),
     ("GET",    "/v1/routes/preview", Rule::Needs(Resource::Routes, READ)),
     ("POST",   "/v1/routes/explain", Rule::Needs(Resource::Routes, READ)),
 

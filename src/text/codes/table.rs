@@ -60,6 +60,10 @@ codes! {
     RecordingHeld "recording_held" Conflict ChangeFirst "This recording is under a legal hold ({reason}). End the hold first, if you may." "Diese Aufzeichnung darf nicht gelöscht werden ({reason}). Heben Sie zuerst die Sperre auf, wenn Sie das dürfen.";
     RecordingsHeld "recordings_held" Conflict ChangeFirst "{recordings} recordings of this tenant are under a legal hold. End the holds first." "{recordings} Aufzeichnungen dieses Mandanten dürfen nicht gelöscht werden. Heben Sie zuerst deren Sperren auf.";
     RecordingsAway "recordings_away" Unavailable Wait "The store of recordings can't be read right now." "Der Speicher der Aufzeichnungen ist gerade nicht lesbar.";
+    // Erasures.
+    ErasureHeld "erasure_held" Conflict ChangeFirst "{recordings} recordings of calls with this person are under a legal hold. End the holds first, if you may." "{recordings} Aufzeichnungen von Anrufen mit dieser Person dürfen nicht gelöscht werden. Heben Sie zuerst deren Sperren auf, wenn Sie das dürfen.";
+    ErasuresUnderWay "erasures_under_way" Conflict Wait "{most} people are being erased already. Try again when one of these erasures is done." "Es werden schon {most} Personen gelöscht. Versuchen Sie es wieder, wenn eine dieser Löschungen fertig ist.";
+    OwnNumber "own_number" Field Correct "is a phone number of your own" "ist eine eigene Rufnummer";
     // Voicemail.
     VoicemailAway "voicemail_away" Unavailable Wait "The switch that keeps the messages can't be asked right now. Try again in a moment." "Die Anlage, auf der die Nachrichten liegen, ist gerade nicht erreichbar. Versuchen Sie es gleich noch einmal.";
     VoicemailRefused "voicemail_refused" Conflict ReadAgain "The switch did not do that with the mailbox: {answer}." "Die Anlage hat das mit dem Anrufbeantworter nicht getan: {answer}.";
@@ -433,6 +437,7 @@ pub(super) fn thing(english: &str) -> &str {
         "call" => "Anruf",
         "leg" => "Gesprächsseite",
         "contact" => "Kontakt",
+        "erasure" => "Löschung",
         "recording" => "Aufzeichnung",
         "voicemail" => "Sprachnachricht",
         "mail" => "Mail",

@@ -4,6 +4,7 @@ mod company;
 mod contacts;
 mod destinations;
 mod entries;
+mod erasures;
 mod extensions;
 mod groups;
 mod keys;
@@ -22,6 +23,7 @@ pub use self::{
         ANNOUNCEMENTS, CALL_BACKS, CONFERENCES, MAILBOXES, MENUS, OUTSIDE_NUMBERS, PAGING, QUEUES, SCHEDULES,
     },
     entries::ENTRIES,
+    erasures::ERASURES,
     extensions::EXTENSIONS,
     groups::GROUPS,
     keys::KEYS,
@@ -53,6 +55,7 @@ pub static ALL: &[&Spec] = &[
     &COMPANY,
     &KEYS,
     &WEBHOOKS,
+    &ERASURES,
     &TEAM,
     &CARRIERS,
     &CLUSTERS,

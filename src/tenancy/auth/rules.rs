@@ -138,7 +138,7 @@ impl Resource {
     }
 }
 
-pub const RESOURCES: [Resource; 27] = [
+pub const RESOURCES: [Resource; 28] = [
     Resource::Platform,
     Resource::Clusters,
     Resource::Switches,

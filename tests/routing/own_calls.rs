@@ -558,3 +558,62 @@ async fn whoever_waits_is_sent_outside_only_if_somebody_may_call_there_and_other
     assert_eq!(told, format!("uuid_transfer {a} 500 XML {}", fleet.stage.domain));
     fleet.stage.stop().await;
 }
+
+#[actix_web::test]
+async fn a_queue_says_how_its_calls_of_today_went_and_follows_their_records() {
+    let fleet = Fleet::new().await;
+    let (node, tenant) = (&fleet.stage.node, fleet.stage.tenant);
+    // Where it is about noon, so that today is the same day throughout.
+    let hours = 12 - i64::from(chrono::Timelike::hour(&chrono::Utc::now()));
+    let zone = match hours {
+        ..=-9 => "Pacific/Honolulu",
+        -8..=-5 => "America/New_York",
+        -4..=-2 => "America/Sao_Paulo",
+        -1..=3 => "Europe/Berlin",
+        4..=7 => "Asia/Kolkata",
+        8.. => "Australia/Brisbane",
+    };
+    let settings = format!("/v1/tenants/{tenant}/settings");
+    assert_eq!(node.api("PATCH", &settings, json!({ "time_zone": zone })).await.status, 200);
+    let (_, name) = fleet.queue().await;
+    known(&fleet).await;
+    let path = format!("/v1/live/queues?tenant_id={tenant}");
+    let first = until(node, None, &path, |shown| count(shown) == 1).await;
+    let today = &first["items"][0]["today"];
+    assert_eq!((&today["calls"], &today["service_level"]), (&json!(0), &Value::Null), "{first}");
+
+    // One is answered after 5 s, one after 45 s, one gives up after 30 s, and one after 2 s.
+    let now = chrono::Utc::now().timestamp() - 300;
+    for (waits, answered) in [(5, true), (45, true), (30, false), (2, false)] {
+        let (call, phone) = (Uuid::new_v4(), Uuid::new_v4());
+        let left = now + waits;
+        let mut caller = json!({
+            "direction": "inbound", "call_uuid": call, "dialplane_tenant": tenant, "sip_from_user": "%2B4915112345678",
+            "cc_side": "member", "cc_queue": name, "cc_queue_joined_epoch": now.to_string(), "start_epoch": now.to_string(),
+            "answer_epoch": now.to_string(), "end_epoch": (left + if answered { 60 } else { 0 }).to_string(),
+            "hangup_cause": "NORMAL_CLEARING", "sip_hangup_disposition": "recv_bye",
+        });
+        let more = if answered {
+            json!({ "cc_queue_answered_epoch": left.to_string(), "bridge_uuid": phone, "bridge_epoch": left.to_string() })
+        } else {
+            json!({ "cc_queue_canceled_epoch": left.to_string(), "cc_cancel_reason": "BREAK_OUT" })
+        };
+        caller.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        fleet.stage.cdr(call, caller).await;
+        if answered {
+            let agent = json!({
+                "direction": "outbound", "call_uuid": call, "originator": call, "dialed_user": fleet.stage.phone,
+                "dialed_domain": fleet.stage.domain, "cc_side": "agent", "cc_queue": name, "start_epoch": now.to_string(),
+                "answer_epoch": left.to_string(), "bridge_epoch": left.to_string(), "end_epoch": (left + 60).to_string(),
+                "hangup_cause": "NORMAL_CLEARING",
+            });
+            fleet.stage.cdr(phone, agent).await;
+        }
+    }
+    fleet.stage.folded().await;
+    let shown = until(node, None, &path, |shown| shown["items"][0]["today"]["calls"] == json!(4)).await;
+    let today = &shown["items"][0]["today"];
+    assert_eq!((&today["answered"], &today["abandoned"]), (&json!(2), &json!(2)), "{shown}");
+    assert_eq!((&today["service_level"], &today["longest_wait_seconds"]), (&json!(0.25), &json!(45.0)), "{shown}");
+    fleet.stage.stop().await;
+}

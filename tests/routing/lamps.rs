@@ -90,7 +90,7 @@ async fn a_key_of_a_number_that_leads_elsewhere_shows_what_is_there_now() {
     fleet.socket.has().serves = true;
     fleet.visited().await;
     let tenant = fleet.stage.tenant;
-    let extension = fleet.stage.node.extension(tenant, json!({ "number": "77" })).await;
+    let extension = fleet.stage.node.extension(tenant, json!({ "number": "77", "sip_username": "ada" })).await;
     let path = format!("/v1/tenants/{tenant}/extensions/{}", extension["id"].as_str().unwrap());
     fleet.change("PATCH", &path, json!({ "calls": { "do_not_disturb": true } })).await;
     fleet.socket.fired(&["from: dnd-77@acme.test", ON]).await;
@@ -99,14 +99,14 @@ async fn a_key_of_a_number_that_leads_elsewhere_shows_what_is_there_now() {
     fleet.socket.fired(&["from: dnd-78@acme.test", ON]).await;
     // Whoever has the number next is shown, and not that it is free.
     fleet.change("DELETE", &format!("/v1/tenants/{tenant}/reserved-numbers/77"), json!({})).await;
-    let next = fleet.stage.node.extension(tenant, json!({ "number": "77" })).await;
+    let next = fleet.stage.node.extension(tenant, json!({ "number": "77", "sip_username": "eve" })).await;
     let next = format!("/v1/tenants/{tenant}/extensions/{}", next["id"].as_str().unwrap());
     fleet.change("PATCH", &next, json!({ "calls": { "do_not_disturb": true } })).await;
     fleet.socket.fired(&["from: dnd-77@acme.test", ON]).await;
     fleet.socket.has().fired.clear();
     fleet.change("DELETE", &path, json!({})).await;
     fleet.socket.fired(&["from: dnd-78@acme.test", OFF]).await;
-    assert!(!fleet.socket.has().fired.iter().any(|event| event.contains("dnd-77@")));
+    assert!(!fleet.socket.has().fired.iter().any(|event| event.contains("dnd-77@") && event.contains(OFF)));
 
     let (path, _) = fleet.queue().await;
     fleet.change("PATCH", &path, json!({ "number": "500" })).await;

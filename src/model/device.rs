@@ -65,7 +65,9 @@ mod tests {
     #[test]
     fn what_is_written_is_read_and_nobody_is_called_so() {
         let id = DeviceId::parse("00000000000000ff").unwrap();
-        for only in [Only::Any, Only::Fork, Only::Device { place: 1, id }, Only::Device { place: 20, id }, Only::Again(id)] {
+        for only in
+            [Only::Any, Only::Fork, Only::Device { place: 1, id }, Only::Device { place: 20, id }, Only::Again(id)]
+        {
             let text = format!("u7k{only}");
             assert_eq!(Only::part(&text), Some(("u7k", only)));
             assert!(SipUsername::parse(&text).is_err(), "{text}");

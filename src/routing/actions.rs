@@ -396,12 +396,12 @@ pub fn on_behalf(extension: &SipUsername, number: &DialNumber, domain: &Domain) 
 impl RingGroup {
     fn actions(&self, domain: &Domain, hops: Hops) -> Vec<Action> {
         let has_others = self.pickup.is_some() || (!self.in_order && self.members.len() > 1);
-        let legs = |member: &Member| match &member.forward {
-            Some(number) => vec![dialled(&elsewhere(&member.extension, number, hops.spread()), number, domain)],
-            None => {
-                let only = (member.busy_on_busy && has_others).then_some(Only::Fork);
-                in_fork(&member.extension, &member.devices, only, domain)
+        let legs = |member: &Member| {
+            if let Some(number) = &member.forward {
+                return vec![dialled(&elsewhere(&member.extension, number, hops.spread()), number, domain)];
             }
+            let only = (member.busy_on_busy && has_others).then_some(Only::Fork);
+            in_fork(&member.extension, &member.devices, only, domain)
         };
         // In order, each is a bridge of its own: the time of one bridge is that of all its legs (call_timeout in
         // switch_ivr_originate.c), also of those after `|`.

@@ -118,6 +118,7 @@ pub enum Route {
 }
 
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Ring {
     pub extension: SipUsername,
     /// Its devices that are known to be registered, if there are several.

@@ -162,6 +162,7 @@ fn asks(things: &Things, operation: &str) -> Option<Vec<Ask>> {
             "/v1/erasures",
             "/v1/agents",
             "/v1/recordings",
+            "/v1/chat/notices",
             "/v1/voicemail",
         ]
         .iter()

@@ -71,10 +71,16 @@ async fn reader(node: Arc<Node>, which: usize, dialplan: bool, acknowledged: Arc
     let mut fetches = 0;
     while acknowledged.go_on(end) {
         let floor = acknowledged.0[which].load(Ordering::SeqCst);
+        let began = Instant::now();
         let answer = node.fetch(&form).await;
         assert_eq!(answer.status, 200);
         let shown = shown_version(&answer.text());
         let floor = if dialplan { 5 + floor.min(295) } else { floor };
+        // On a machine so busy that a poll took longer than a lease, it says what it knows, as in an outage.
+        let generations = &node.app.fetch.generations;
+        if shown < floor && (!generations.is_fresh() || generations.has_returned_since(began)) {
+            continue;
+        }
         assert!(shown >= floor, "extension {number}: version {floor} was acknowledged, but {shown} was served");
         fetches += 1;
     }

@@ -184,7 +184,9 @@ impl<'n> Tenant<'n> {
         let name = Some(wanted.display_name.in_dial_string()).filter(|name| !name.is_empty());
         let name = name.unwrap_or_else(|| number.clone());
         assert!(name.chars().all(|c| c.is_alphanumeric() || " .-_".contains(c)), "{name}");
-        let callee = format!("origination_callee_id_name={name},origination_callee_id_number={number}");
+        let callee = format!(
+            "origination_callee_id_name={name},origination_callee_id_number={number},sip_ignore_remote_cid=true"
+        );
         let known =
             format!("dialplane_taken_by={user}@{domain},execute_on_pre_bridge=transfer_vars:dialplane_taken_by");
         let dial_string = format!(

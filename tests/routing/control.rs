@@ -324,7 +324,9 @@ async fn where_supervising_is_forbidden_nobody_gets_into_a_call_by_the_phone_of_
     known(&fleet).await;
     let (a, b) = talking(&fleet).await;
     let actions = format!("/v1/live/calls/{a}/actions");
-    for action in [json!({ "action": "consult", "to": "1001", "leg_id": b }), json!({ "action": "conference", "leg_id": b })] {
+    for action in
+        [json!({ "action": "consult", "to": "1001", "leg_id": b }), json!({ "action": "conference", "leg_id": b })]
+    {
         let refused = manager.ask(node, "POST", &actions, action.clone()).await;
         assert_eq!(code(&refused), (403, "supervision_forbidden".into()), "{action}: {}", refused.text());
         // One's own phone may, as far as there is somebody to join.

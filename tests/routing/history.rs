@@ -130,7 +130,14 @@ async fn a_call_between_two_companies_is_an_outbound_call_of_the_one_and_an_inbo
     let made = format!("{beta}/{}/%2B493012345678", bea["id"].as_str().unwrap());
     let of_beta = async || {
         stage.folded().await;
-        stage.node.api("GET", &format!("/v1/calls?tenant_id={beta}"), Value::Null).await.items().as_array().unwrap().clone()
+        stage
+            .node
+            .api("GET", &format!("/v1/calls?tenant_id={beta}"), Value::Null)
+            .await
+            .items()
+            .as_array()
+            .unwrap()
+            .clone()
     };
     let legs = stage.call_from_outside("3000");
     for (leg, record) in legs.iter().chain([&legs[0]]) {
@@ -146,7 +153,10 @@ async fn a_call_between_two_companies_is_an_outbound_call_of_the_one_and_an_inbo
     let theirs = of_beta().await;
     assert_eq!(theirs.len(), 1, "{theirs:#?}");
     let call = &theirs[0];
-    assert_eq!((&call["id"], &call["direction"], &call["state"]), (&calls[0]["id"], &json!("outbound"), &json!("answered")));
+    assert_eq!(
+        (&call["id"], &call["direction"], &call["state"]),
+        (&calls[0]["id"], &json!("outbound"), &json!("answered"))
+    );
     assert_eq!([&call["from"]["extension_id"], &call["extension_id"]], [&bea["id"]; 2], "{call:#}");
     assert_eq!((&call["from"]["number"], &call["to"]["number"]), (&json!("3000"), &json!("+493012345678")), "{call:#}");
     assert_eq!((&call["wait_seconds"], &call["talk_seconds"]), (&json!(5), &json!(60)));
@@ -154,7 +164,11 @@ async fn a_call_between_two_companies_is_an_outbound_call_of_the_one_and_an_inbo
     // Nothing of who took it there.
     let path = format!("/v1/calls/{}?tenant_id={beta}", call["id"].as_str().unwrap());
     let story = stage.node.api("GET", &path, Value::Null).await;
-    assert!(!story.text().contains(&stage.phone) && !story.text().contains(&stage.agent.to_string()), "{}", story.text());
+    assert!(
+        !story.text().contains(&stage.phone) && !story.text().contains(&stage.agent.to_string()),
+        "{}",
+        story.text()
+    );
 
     // One that nobody took, and which the other side ended.
     let call = Uuid::new_v4();

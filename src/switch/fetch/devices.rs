@@ -121,7 +121,12 @@ impl Fetch {
         if !fresh && !is_kept() {
             return answered;
         }
-        let shown = Shown::Ring(Ringing { asked: None, first: 1, in_fork: false, to: devices.into_iter().map(owned).collect() });
+        let shown = Shown::Ring(Ringing {
+            asked: None,
+            first: 1,
+            in_fork: false,
+            to: devices.into_iter().map(owned).collect(),
+        });
         self.ask(key, domain, user, shown, fresh).await
     }
 

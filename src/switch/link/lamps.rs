@@ -208,8 +208,7 @@ pub(super) async fn tell_changes(
     let moved = store::moved(changes.pool(), switch, MOST_MOVED).await?;
     if !moved.is_empty() {
         let lamps = moved.iter().filter_map(|moved| {
-            let (number, domain) =
-                (ExtensionNumber::parse(&moved.number).ok()?, Domain::parse(&moved.domain).ok()?);
+            let (number, domain) = (ExtensionNumber::parse(&moved.number).ok()?, Domain::parse(&moved.domain).ok()?);
             let asked = move |lamp| Asked { lamp, number: number.clone(), domain: domain.clone(), call_id: None };
             Some(Lamp::all().map(asked))
         });

@@ -78,7 +78,7 @@ impl Event {
     /// The message for a client. `person`: who may hear of their own only. `node`: what cursors of this node begin with.
     pub fn text(&self, audience: Audience, person: Option<Uuid>, node: &str) -> Arc<str> {
         if let Some(seen) = person.and_then(|person| self.concealed.people.get(&person)) {
-            return self.message(seen.clone(), node);
+            return self.message(seen, node);
         }
         let place = match audience {
             Audience::Platform => 0,
@@ -99,14 +99,16 @@ impl Event {
                     locate(phone, place);
                 }
             }
-            self.message(data, node)
+            self.message(&data, node)
         });
         Arc::clone(text)
     }
 
-    fn message(&self, data: Value, node: &str) -> Arc<str> {
+    fn message(&self, data: &Value, node: &str) -> Arc<str> {
         let cursor = cursor(node, self.number);
-        json!({ "type": "event", "cursor": cursor, "topic": self.topic, "at": self.at, "data": data }).to_string().into()
+        json!({ "type": "event", "cursor": cursor, "topic": self.topic, "at": self.at, "data": data })
+            .to_string()
+            .into()
     }
 }
 

@@ -14,8 +14,12 @@ use crate::{
         input,
         problem::Problem,
     },
-    model::paging::{self, Page, PageQuery},
+    model::{
+        error::Error,
+        paging::{self, Page, PageQuery},
+    },
     tenancy::{Api, TenantQuery, auth::actor::Actor},
+    text::Code,
 };
 
 /// The most notices that are shown.
@@ -34,8 +38,8 @@ fn sender(actor: &Actor) -> Sender {
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct ChatQuery {
-    /// The other person.
-    with: Uuid,
+    /// The other person. It has to be given.
+    with: Option<Uuid>,
 }
 
 /// List whom one can write to
@@ -63,10 +67,11 @@ pub async fn list_chat_messages(
     page: Query<PageQuery>,
 ) -> Result<Json<Page<ChatMessage>>, Problem> {
     let (tenant, user) = person(&actor)?;
+    let with = query.with.ok_or_else(|| Error::query("with", Code::Missing))?;
     let window = page.key_window()?;
     let before = window.after.as_deref().map(|id| id.parse().map_err(|_| paging::wrong_cursor())).transpose()?;
     let mut db = api.read(&actor).await?;
-    let found = store::between(&mut *db, tenant, (user, query.with), before, window.fetch()).await?;
+    let found = store::between(&mut *db, tenant, (user, with), before, window.fetch()).await?;
     Ok(Json(window.page(found, |one| one.id.to_string())))
 }
 

@@ -140,7 +140,10 @@ impl Told {
         Self {
             leg,
             tenant: id(channel::TENANT),
-            made: record.get(channel::ON_NET).and_then(Made::read).filter(|made| Some(made.tenant) != id(channel::TENANT)),
+            made: record
+                .get(channel::ON_NET)
+                .and_then(Made::read)
+                .filter(|made| Some(made.tenant) != id(channel::TENANT)),
             call: id("call_uuid"),
             links: links(leg, record),
             outbound: is_made,

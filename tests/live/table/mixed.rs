@@ -32,28 +32,36 @@ pub fn rows() -> Vec<Row> {
             t.talk((&call, t.phone(0)), (&two, t.phone(2))).await;
             assert!(t.phone(1).rang().is_none());
         }),
-        row("mixed: without call waiting, follow-me rings the other number while the phone is in a call", FOUR, async |t| {
-            t.handle(1, json!({ "busy_on_busy": true, "follow_me": [{ "number": "1002" }] })).await;
-            let (_own, _other) = t.connect(3, 1).await;
-            let call = t.phone(0).calls("1001");
-            let two = t.phone(2).rings().await.answers().await;
-            call.answered().await;
-            t.talk((&call, t.phone(0)), (&two, t.phone(2))).await;
-            assert!(t.phone(1).rang().is_none());
-        }),
-        row("mixed: without call waiting, a phone whose calls may be picked up is busy and rings when it is free", FOUR, async |t| {
-            t.handle(1, json!({ "busy_on_busy": true, "pickup": true })).await;
-            let (own, other) = t.connect(3, 1).await;
-            let call = t.phone(0).calls("1001");
-            assert_eq!(call.ended().await, End { status: 486, cause: Some(17) });
-            assert!(t.phone(1).rang().is_none());
-            own.hangs_up().await;
-            other.ended().await;
-            let call = t.phone(0).calls("1001");
-            let rings = t.phone(1).rings().await.answers().await;
-            call.answered().await;
-            t.talk((&call, t.phone(0)), (&rings, t.phone(1))).await;
-        }),
+        row(
+            "mixed: without call waiting, follow-me rings the other number while the phone is in a call",
+            FOUR,
+            async |t| {
+                t.handle(1, json!({ "busy_on_busy": true, "follow_me": [{ "number": "1002" }] })).await;
+                let (_own, _other) = t.connect(3, 1).await;
+                let call = t.phone(0).calls("1001");
+                let two = t.phone(2).rings().await.answers().await;
+                call.answered().await;
+                t.talk((&call, t.phone(0)), (&two, t.phone(2))).await;
+                assert!(t.phone(1).rang().is_none());
+            },
+        ),
+        row(
+            "mixed: without call waiting, a phone whose calls may be picked up is busy and rings when it is free",
+            FOUR,
+            async |t| {
+                t.handle(1, json!({ "busy_on_busy": true, "pickup": true })).await;
+                let (own, other) = t.connect(3, 1).await;
+                let call = t.phone(0).calls("1001");
+                assert_eq!(call.ended().await, End { status: 486, cause: Some(17) });
+                assert!(t.phone(1).rang().is_none());
+                own.hangs_up().await;
+                other.ended().await;
+                let call = t.phone(0).calls("1001");
+                let rings = t.phone(1).rings().await.answers().await;
+                call.answered().await;
+                t.talk((&call, t.phone(0)), (&rings, t.phone(1))).await;
+            },
+        ),
         row("mixed: who is in a call without call waiting is passed over in order, too", FOUR, async |t| {
             t.handle(1, json!({ "busy_on_busy": true })).await;
             t.group("600", &[1, 2], json!({ "strategy": "in_order" })).await;

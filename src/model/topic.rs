@@ -29,13 +29,16 @@ pub enum Topic {
     /// A message was left for an extension, and its sound can be heard.
     #[serde(rename = "voicemail:received")]
     VoicemailReceived,
+    /// What a tenant used in a month came to 80 or 100 % of a limit.
+    #[serde(rename = "usage:alert")]
+    UsageAlert,
     /// Sent by the test button only.
     #[serde(rename = "webhook:test")]
     WebhookTest,
 }
 
 impl Topic {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::CallIncoming,
         Self::CallStateChanged,
         Self::CallEnded,
@@ -45,6 +48,7 @@ impl Topic {
         Self::RegistrationChanged,
         Self::GatewayChanged,
         Self::VoicemailReceived,
+        Self::UsageAlert,
         Self::WebhookTest,
     ];
 
@@ -60,6 +64,7 @@ impl Topic {
             Self::RegistrationChanged => "registration:changed",
             Self::GatewayChanged => "gateway:changed",
             Self::VoicemailReceived => "voicemail:received",
+            Self::UsageAlert => "usage:alert",
             Self::WebhookTest => "webhook:test",
         }
     }

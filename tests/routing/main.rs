@@ -48,5 +48,6 @@ mod sandbox;
 mod stage;
 mod transfer;
 mod transfers;
+mod usage;
 mod withheld;
 mod zones;

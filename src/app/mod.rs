@@ -75,7 +75,7 @@ use crate::{
         },
         link,
         live::{self, Live},
-        sandbox, voicemail,
+        messages as chat, sandbox, voicemail,
     },
     telephony::{
         calls, carriers, erasures, history,
@@ -221,6 +221,7 @@ impl App {
         tasks.push(tokio::spawn(live::listen::begin(Arc::clone(&live), by_the_clock.clone()).await));
         tasks.push(tokio::spawn(agents::keep::run(Arc::clone(&live), by_the_clock.clone())));
         tasks.push(tokio::spawn(call_backs::keep::run(Arc::clone(&live), by_the_clock.clone())));
+        tasks.push(tokio::spawn(chat::tell::run(Arc::clone(&live), pools.work.clone())));
         tasks.push(tokio::spawn(link::visit::watch(by_the_clock, Arc::clone(&live))));
         let links = Arc::new(link::states::LinkStates::default());
         tasks.push(tokio::spawn(Arc::clone(&links).watch(pools.work.clone())));

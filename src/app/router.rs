@@ -18,7 +18,7 @@ use super::{monitoring, status};
 use crate::http::problem::Problem;
 use crate::{
     people::{agents, me, onboarding},
-    switch::{agents::api as agent_status, call_backs, control, link, live, sandbox, simulate, voicemail},
+    switch::{agents::api as agent_status, call_backs, control, link, live, messages, sandbox, simulate, voicemail},
     telephony::{
         calls, carriers, contacts, destinations, dialplan, erasures, extensions, groups, history, numbers, pools,
         recordings, reports, usage,
@@ -225,6 +225,12 @@ macro_rules! every_route {
             .service(live::api::live_parked)
             .service(live::api::live_gateways)
             .service(live::stream::listen_to_events)
+            .service(messages::api::list_chat_people)
+            .service(messages::api::mark_chat_seen)
+            .service(messages::api::list_chat_messages)
+            .service(messages::api::send_chat_message)
+            .service(messages::api::list_notices)
+            .service(messages::api::send_notice)
             .service(call_backs::api::list_call_backs)
             .service(call_backs::api::show_call_back)
             .service(call_backs::api::cancel_call_back)

@@ -8,7 +8,10 @@ use utoipa::openapi::{Ref, RefOr, Schema, schema::AnyOfBuilder};
 use uuid::Uuid;
 
 use crate::{
-    model::{error::Error, settings::BusinessHours},
+    model::{
+        error::Error,
+        settings::{BusinessHours, Prose},
+    },
     text::{Code, DialNumber, E164, Email, Keys, Prefix, SoundFile, Spoken, StreamName, TimeZone, Why},
 };
 
@@ -179,6 +182,9 @@ pub struct Queue {
     /// if all of lower levels are busy.
     #[serde(default, skip_serializing_if = "is_zero_too")]
     pub level_wait_seconds: u16,
+    /// What agents read while a call of this queue rings and while they talk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub script: Option<Prose>,
     /// Callers who come before others. The first that fits counts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub priorities: Vec<Priority>,

@@ -12,6 +12,8 @@ use crate::text::DeviceId;
 pub enum Only {
     /// One that the switch chooses. A leg whose UUID was given beforehand can't be several.
     Any,
+    /// One that the switch chooses, and its leg is one of several of a bridge.
+    Fork,
     /// `place`: which of the extension's legs it is, from 1.
     Device { place: u8, id: DeviceId },
     /// One that gets a call back that its extension has already, whatever limit the extension has.
@@ -19,6 +21,8 @@ pub enum Only {
 }
 
 const AGAIN: &str = "again";
+
+const FORK: &str = "fork";
 
 const BEGINS: char = '~';
 
@@ -29,6 +33,9 @@ impl Only {
         let (user, only) = user.split_once(BEGINS)?;
         if only == "any" {
             return Some((user, Self::Any));
+        }
+        if only == FORK {
+            return Some((user, Self::Fork));
         }
         let (place, id) = only.split_once('.')?;
         if place == AGAIN {
@@ -43,6 +50,7 @@ impl fmt::Display for Only {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Any => write!(f, "{BEGINS}any"),
+            Self::Fork => write!(f, "{BEGINS}{FORK}"),
             Self::Again(id) => write!(f, "{BEGINS}{AGAIN}.{id}"),
             Self::Device { place, id } => write!(f, "{BEGINS}{place}.{id}"),
         }
@@ -57,7 +65,7 @@ mod tests {
     #[test]
     fn what_is_written_is_read_and_nobody_is_called_so() {
         let id = DeviceId::parse("00000000000000ff").unwrap();
-        for only in [Only::Any, Only::Device { place: 1, id }, Only::Device { place: 20, id }, Only::Again(id)] {
+        for only in [Only::Any, Only::Fork, Only::Device { place: 1, id }, Only::Device { place: 20, id }, Only::Again(id)] {
             let text = format!("u7k{only}");
             assert_eq!(Only::part(&text), Some(("u7k", only)));
             assert!(SipUsername::parse(&text).is_err(), "{text}");

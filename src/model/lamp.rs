@@ -22,6 +22,10 @@ impl Lamp {
         ("agents-", Self::Agents),
     ];
 
+    pub fn all() -> impl Iterator<Item = Self> {
+        Self::ALL.iter().map(|(_, lamp)| *lamp)
+    }
+
     /// What a key watches and dials, without its domain: the lamp, and whose it is.
     #[must_use]
     pub fn read(key: &str) -> Option<(Self, ExtensionNumber)> {

@@ -32,6 +32,9 @@ pub enum Topic {
     /// What a tenant used in a month came to 80 or 100 % of a limit.
     #[serde(rename = "usage:alert")]
     UsageAlert,
+    /// Somebody wrote to a person, or told a team something. Nobody else hears of it.
+    #[serde(rename = "message:received", skip_deserializing)]
+    MessageReceived,
     /// Sent by the test button only.
     #[serde(rename = "webhook:test")]
     WebhookTest,
@@ -49,6 +52,7 @@ impl Topic {
         Self::GatewayChanged,
         Self::VoicemailReceived,
         Self::UsageAlert,
+        Self::MessageReceived,
         Self::WebhookTest,
     ];
 
@@ -65,12 +69,13 @@ impl Topic {
             Self::GatewayChanged => "gateway:changed",
             Self::VoicemailReceived => "voicemail:received",
             Self::UsageAlert => "usage:alert",
+            Self::MessageReceived => "message:received",
             Self::WebhookTest => "webhook:test",
         }
     }
 
-    /// Those of what goes on at the switches.
-    pub const LIVE: [Self; 8] = [
+    /// Those that one can listen to: of what goes on at the switches, and of messages.
+    pub const LIVE: [Self; 9] = [
         Self::CallIncoming,
         Self::CallStateChanged,
         Self::CallEnded,
@@ -79,9 +84,16 @@ impl Topic {
         Self::PresenceUpdate,
         Self::RegistrationChanged,
         Self::GatewayChanged,
+        Self::MessageReceived,
     ];
 
-    /// The one of this name, of what goes on at the switches.
+    /// Whether only those hear of it whom it is about, whatever their role. Webhooks get nothing of it.
+    #[must_use]
+    pub fn is_private(self) -> bool {
+        self == Self::MessageReceived
+    }
+
+    /// The one of this name, of those that one can listen to.
     #[must_use]
     pub fn of_live(name: &str) -> Option<Self> {
         Self::LIVE.into_iter().find(|topic| topic.as_str() == name)

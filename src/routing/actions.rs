@@ -24,10 +24,11 @@ fn user(extension: &SipUsername, domain: &Domain) -> String {
 }
 
 /// The legs to an extension in a fork: one for each device, as a fork rings the first branch of a user's dial string only
-/// (`user_outgoing_channel` in mod_dptools.c).
-fn in_fork(extension: &SipUsername, devices: &[DeviceId], domain: &Domain) -> Vec<String> {
+/// (`user_outgoing_channel` in mod_dptools.c). `only`: how a leg is named whose device the switch finds.
+fn in_fork(extension: &SipUsername, devices: &[DeviceId], only: Option<Only>, domain: &Domain) -> Vec<String> {
     if devices.len() < 2 {
-        return vec![user(extension, domain)];
+        let only = only.map(|only| only.to_string()).unwrap_or_default();
+        return vec![format!("user/{extension}{only}@{domain}")];
     }
     let leg = |(place, id): (u8, &DeviceId)| format!("user/{extension}{}@{domain}", Only::Device { place, id: *id });
     (1..).zip(devices).map(leg).collect()
@@ -313,7 +314,9 @@ impl Ring {
         }
         // If the called person transfers the call, they pay for the new leg.
         actions.push(set(channel::ON_BEHALF, &self.extension));
-        let mut legs = in_fork(&self.extension, &self.devices, domain);
+        let has_others = self.pickup || !self.follow_me.is_empty();
+        let only = (self.busy_on_busy && has_others).then_some(Only::Fork);
+        let mut legs = in_fork(&self.extension, &self.devices, only, domain);
         // A pickup leg counts as ringing, even if no phone rings.
         legs.extend(self.pickup.then(|| format!("pickup/{}@{domain}", self.extension)));
         legs.extend(self.follow_me.iter().map(|leg| self.follow(leg, domain)));
@@ -392,9 +395,13 @@ pub fn on_behalf(extension: &SipUsername, number: &DialNumber, domain: &Domain) 
 
 impl RingGroup {
     fn actions(&self, domain: &Domain, hops: Hops) -> Vec<Action> {
+        let has_others = self.pickup.is_some() || (!self.in_order && self.members.len() > 1);
         let legs = |member: &Member| match &member.forward {
             Some(number) => vec![dialled(&elsewhere(&member.extension, number, hops.spread()), number, domain)],
-            None => in_fork(&member.extension, &member.devices, domain),
+            None => {
+                let only = (member.busy_on_busy && has_others).then_some(Only::Fork);
+                in_fork(&member.extension, &member.devices, only, domain)
+            }
         };
         // In order, each is a bridge of its own: the time of one bridge is that of all its legs (call_timeout in
         // switch_ivr_originate.c), also of those after `|`.

@@ -106,6 +106,8 @@ pub struct Carried<'a> {
     pub known: &'a Carriers,
     /// The call's UUID, so that a leg's record says which call it belongs to.
     pub call: Option<Uuid>,
+    /// Whose routing calls: the other tenant of a call sees that it leads outside, and not where to.
+    pub tenant: Option<Uuid>,
     pub location: Option<&'a Spoken>,
     pub record: bool,
     pub consent_tone: bool,
@@ -186,6 +188,7 @@ impl Carried<'_> {
         };
         let mut variables = vec![format!("{}={}", channel::CARRIER, carrier.id)];
         variables.extend(self.call.map(|call| format!("{}={call}", channel::CALL)));
+        variables.extend(self.tenant.map(|tenant| format!("{}={tenant}", channel::TENANT)));
         variables.push(format!("{}={callee}", channel::CALLEE));
         // Whom the caller's phone shows.
         variables.extend(["name", "number"].map(|part| format!("origination_callee_id_{part}={callee}")));

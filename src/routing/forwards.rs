@@ -51,6 +51,7 @@ impl Router<'_, '_> {
         Route::Ring(Ring {
             extension: extension.sip_username.clone(),
             devices: Vec::new(),
+            busy_on_busy: extension.calls.busy_on_busy,
             seconds: extension.ring_seconds,
             follow_me,
             then,
@@ -86,6 +87,7 @@ impl Router<'_, '_> {
         Route::Ring(Ring {
             extension: extension.sip_username.clone(),
             devices: Vec::new(),
+            busy_on_busy: extension.calls.busy_on_busy,
             seconds: extension.ring_seconds,
             follow_me: Vec::new(),
             then: if voicemail { Then::Voicemail(self.greeting(extension)) } else { Then::Hangup },

@@ -87,6 +87,9 @@ pub struct Member {
     pub extension: SipUsername,
     /// Where its calls are forwarded, if the group follows that. Its own phone does not ring then.
     pub forward: Option<DialNumber>,
+    /// Whether it is busy for further callers while it is in a call.
+    #[serde(default)]
+    pub busy_on_busy: bool,
     /// Its devices that are known to be registered, if there are several.
     #[serde(skip)]
     pub devices: Vec<DeviceId>,

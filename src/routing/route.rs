@@ -122,6 +122,8 @@ pub struct Ring {
     pub extension: SipUsername,
     /// Its devices that are known to be registered, if there are several.
     pub devices: Vec<DeviceId>,
+    /// Whether it is busy for further callers while it is in a call.
+    pub busy_on_busy: bool,
     pub seconds: u16,
     /// Other numbers that ring too.
     pub follow_me: Vec<FollowMe>,

@@ -73,7 +73,7 @@ fn name(text: &str) -> SipUsername {
 }
 
 fn member(name: &str) -> Member {
-    Member { extension: self::name(name), forward: None, devices: Vec::new() }
+    Member { extension: self::name(name), forward: None, busy_on_busy: false, devices: Vec::new() }
 }
 
 /// What rings for a member of a group.

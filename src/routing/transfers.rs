@@ -147,6 +147,8 @@ pub fn calls_back(extension: &SipUsername, devices: Vec<DeviceId>, seconds: u16,
     let ring = Ring {
         extension: extension.clone(),
         devices,
+        // Not known here: a leg of a fork may always be called as one that is.
+        busy_on_busy: true,
         seconds,
         follow_me: Vec::new(),
         then: Then::Hangup,

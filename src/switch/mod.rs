@@ -9,6 +9,7 @@ pub mod fetch;
 pub mod import;
 pub mod link;
 pub mod live;
+pub mod messages;
 pub mod phones;
 pub mod sandbox;
 pub mod sender;

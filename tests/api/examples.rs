@@ -94,6 +94,8 @@ async fn every_example_of_the_description_works_as_it_stands_there() {
         let needs_switch = path.starts_with("/v1/live/calls/") || ask.starts_with("POST /v1/calls");
         let may_fail = path.starts_with("/v1/auth/")
             || path.contains("/wrap-up?")
+            // A key is nobody who writes.
+            || path == "/v1/chat/messages"
             || needs_switch
             || path.starts_with("/v1/voicemail");
         assert!(answer.status < 300 || may_fail && answer.status < 500, "{ask}: {} {}", answer.status, answer.text());

@@ -123,12 +123,14 @@ impl Things {
 }
 
 /// Operations that change nothing here, or that only a signed-in person may use. Other tests have them.
-const LEFT_OUT: [&str; 10] = [
+const LEFT_OUT: [&str; 12] = [
     // Only a caller at a switch makes one.
     "POST /v1/tenants/{tenant_id}/call-backs/{id}/cancel",
     "POST /v1/routes/explain",
     "POST /v1/carriers/{id}/rates/preview",
     "POST /v1/carriers/{id}/test-connection",
+    "POST /v1/chat/messages",
+    "POST /v1/chat/people/{id}/seen",
     "POST /v1/auth/logout",
     "POST /v1/auth/refresh",
     "POST /v1/auth/change-password",
@@ -390,6 +392,7 @@ fn asks(things: &Things, operation: &str) -> Option<Vec<Ask>> {
         "PUT /v1/agents/{id}/status" => {
             vec![(path(agent), json!({ "status": "away" })), (path(agent), json!({ "status": "available" }))]
         }
+        "POST /v1/chat/notices" => one(&none, json!({ "text": format!("Team meeting {round}") })),
         // No call has just ended.
         "PUT /v1/agents/{id}/wrap-up" => one(agent, json!({ "seconds": 30 })),
         "POST /v1/switches/{id}/drain" => one(&things.switch, Value::Null),

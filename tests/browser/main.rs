@@ -24,3 +24,5 @@ mod phone_returns;
 mod sip;
 mod site;
 mod status;
+mod team;
+mod window;

@@ -15,21 +15,21 @@ use crate::{
 };
 
 /// Grace, whose calls a node hears of.
-struct Heard {
-    desk: Desk,
-    socket: EventSocket,
-    phone: String,
+pub struct Heard {
+    pub desk: Desk,
+    pub socket: EventSocket,
+    pub phone: String,
 }
 
 /// A call as the event socket has it.
 #[derive(Clone, Copy)]
-struct Legs {
-    caller: Uuid,
-    page: Uuid,
+pub struct Legs {
+    pub caller: Uuid,
+    pub page: Uuid,
 }
 
 impl Heard {
-    async fn new(database: &Database) -> Self {
+    pub async fn new(database: &Database) -> Self {
         let desk = Desk::new(database).await;
         let socket = EventSocket::open().await;
         listens(&desk.site, &socket).await;
@@ -41,7 +41,7 @@ impl Heard {
     }
 
     /// The event socket says that the page is registered as the switch has it now.
-    fn registers(&self) {
+    pub fn registers(&self) {
         let contact = self.desk.switch.contact();
         self.socket.fires(&json!({ "Event-Name": "CUSTOM", "Event-Subclass": "sofia::register", "from-user": self.phone,
             "from-host": "acme.test", "profile-name": "internal", "call-id": contact, "expires": "120", "network-ip": "127.0.0.1",
@@ -49,7 +49,7 @@ impl Heard {
             "network-port": "4711", "status": "Registered(WS-NAT)", "Core-UUID": "a", "Event-Date-Timestamp": now().to_string() }));
     }
 
-    fn own(&self, dialog: &str) -> Value {
+    pub fn own(&self, dialog: &str) -> Value {
         let name = self.desk.switch.contact();
         let name = name.trim_start_matches("sip:").split(';').next().unwrap_or_default().to_owned();
         json!({ "Call-Direction": "outbound", "Channel-Name": format!("sofia/internal/{name}"), "variable_sip_call_id": dialog,
@@ -57,7 +57,7 @@ impl Heard {
     }
 
     /// Somebody calls, and she answers. The page keeps the call from then on.
-    async fn answers(&self, browser: &Chromium, name: &str, number: &str) -> Legs {
+    pub async fn answers(&self, browser: &Chromium, name: &str, number: &str) -> Legs {
         let dialog = self.desk.switch.ring(name, number);
         browser.sees(&format!("{name} is calling.")).await;
         browser.click("Answer").await;
@@ -125,18 +125,18 @@ impl Heard {
         Legs { page: new, ..legs }
     }
 
-    fn ends(&self, legs: Legs) {
+    pub fn ends(&self, legs: Legs) {
         for leg in [legs.page, legs.caller] {
             fires(&self.socket, "CHANNEL_HANGUP_COMPLETE", leg, leg, &json!({ "Hangup-Cause": "NORMAL_CLEARING" }));
         }
     }
 
-    async fn stop(self, browser: Chromium) {
+    pub async fn stop(self, browser: Chromium) {
         self.desk.stop(vec![browser]).await;
     }
 }
 
-async fn online(heard: &Heard, browser: &Chromium) {
+pub async fn online(heard: &Heard, browser: &Chromium) {
     heard.desk.sign_in(browser).await;
     heard.desk.online(browser).await;
     heard.registers();

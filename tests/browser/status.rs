@@ -61,13 +61,18 @@ async fn agents_choose_their_status_and_managers_see_and_change_it() {
     let summary = browser.page.find(Locator::Css(".agent-status details.menu > summary")).await.unwrap();
     browser.click_on(summary).await;
     gallery.look_around("phone-status-menu").await;
-    // What is set elsewhere is seen at once.
+    // What is set elsewhere is seen at once, and said to screen readers.
+    let keeps = "window.allSaid = []; const place = document.querySelector('[data-part=said]');
+        new MutationObserver(() => window.allSaid.push(place.textContent)).observe(place, { childList: true, characterData: true, subtree: true });";
+    browser.page.execute(keeps, vec![]).await.unwrap();
     let me = "return fetch('/v1/auth/me').then((answer) => answer.json()).then((me) => me.user.id)";
     let me = browser.page.execute(me, vec![]).await.unwrap();
     let path = format!("/v1/agents/{}/status?tenant_id={tenant}", me.as_str().unwrap());
     let set = site.node.api("PUT", &path, json!({ "status": "busy", "reason": "E-mails" })).await;
     assert_eq!(set.status, 200, "{}", set.text());
     says(&browser, ".agent-status", "E-mails · set by").await;
+    let all = browser.page.execute("return window.allSaid.join('\\n')", vec![]).await.unwrap();
+    assert!(all.as_str().is_some_and(|all| all.contains("set your status to “Busy: E-mails”.")), "{all}");
 
     // A manager's menu on the live page.
     browser.size(1440, 900).await;

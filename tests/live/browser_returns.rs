@@ -58,7 +58,7 @@ impl Wire {
 
 impl Office {
     /// The node listens to the switch, and holds its link. There is music that can be heard.
-    async fn listens(&self) {
+    pub async fn listens(&self) {
         // Long, as there are prompts without sound beside it.
         let music = (0..2_400_000).map(|at| if at / 4 % 2 == 0 { 8000 } else { -8000 }).collect::<Vec<i16>>();
         write_sound(&self.switch.folder.join("sounds/voicemail/music.wav"), &music);
@@ -95,12 +95,12 @@ impl Office {
         assert_eq!(set.status, 200, "{}", set.text());
     }
 
-    async fn live_calls(&self) -> Vec<Value> {
+    pub async fn live_calls(&self) -> Vec<Value> {
         let path = format!("/v1/live/calls?tenant_id={}", self.tenant);
         self.site.node.api("GET", &path, Value::Null).await.json()["items"].as_array().unwrap().clone()
     }
 
-    async fn has_no_calls(&self) {
+    pub async fn has_no_calls(&self) {
         let began = Instant::now();
         while !self.live_calls().await.is_empty() {
             assert!(began.elapsed() < Duration::from_secs(30), "{:?}", self.live_calls().await);
@@ -138,7 +138,7 @@ impl Person {
     }
 
     /// Loads the page anew, and returns after how many milliseconds the call stood again.
-    async fn reloads(&self) -> f64 {
+    pub async fn reloads(&self) -> f64 {
         self.browser.page.refresh().await.unwrap();
         self.listens().await;
         self.is_back().await
@@ -173,7 +173,7 @@ impl Person {
     }
 
     /// Until the control plane knows the call, it would end with the page.
-    async fn is_kept(&self) {
+    pub async fn is_kept(&self) {
         kept(self, 1).await;
     }
 }
@@ -284,8 +284,8 @@ async fn a_call_is_there_again_after_a_reload_whoever_called() {
     office.close(vec![grace]).await;
 }
 
-#[actix_web::test]
-async fn a_cut_of_five_seconds_interrupts_nobody_and_the_end_is_seen_after_it() {
+/// Nobody is interrupted while the page's connection to the switch is cut for so long.
+async fn cut(seconds: u64) {
     let database = Database::new().await;
     let Some(office) = Office::open(&database).await else { return };
     office.listens().await;
@@ -301,21 +301,32 @@ async fn a_cut_of_five_seconds_interrupts_nobody_and_the_end_is_seen_after_it() 
     wire.cut(true);
     grace.sees("Connection lost").await;
     let began = Instant::now();
-    // Both hear each other all the time.
-    while began.elapsed() < Duration::from_secs(5) {
+    // Both hear each other all the time: sound takes another way.
+    while began.elapsed() < Duration::from_secs(seconds) {
         grace.hears_packets(20.0).await;
         call.hears_something().await;
+        assert!(!office.channels().contains(",playback,"), "nobody hears music");
     }
     wire.cut(false);
     let began = Instant::now();
     grace.comes_back("Desk 1500", &office).await;
-    written("back after a cut of 5 s", began.elapsed().as_secs_f64() * 1000.0);
+    written(&format!("back after a cut of {seconds} s"), began.elapsed().as_secs_f64() * 1000.0);
     grace.hears().await;
     call.hears_something().await;
     call.hangs_up().await;
     grace.has_no_call().await;
     office.has_no_calls().await;
     office.close(vec![grace]).await;
+}
+
+#[actix_web::test]
+async fn a_cut_of_five_seconds_interrupts_nobody_and_the_end_is_seen_after_it() {
+    cut(5).await;
+}
+
+#[actix_web::test]
+async fn a_cut_of_a_minute_interrupts_nobody_either() {
+    cut(60).await;
 }
 
 #[actix_web::test]
@@ -523,4 +534,38 @@ async fn kept(person: &Person, calls: usize) {
         assert!(began.elapsed() < Duration::from_secs(30), "the page does not keep its calls");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+/// What the button "Take over" of the live page asks for.
+#[actix_web::test]
+async fn a_supervisor_takes_a_call_over_and_the_agents_leg_ends() {
+    let database = Database::new().await;
+    let Some(office) = Office::open(&database).await else { return };
+    office.listens().await;
+    let Some(grace) = office.person("Grace").await else { return };
+    let joan = office.person("Joan").await.unwrap();
+    let desk = office.desk_phone("1500").await;
+    let call = desk.calls(&grace.number);
+    grace.sees("Desk 1500 is calling.").await;
+    grace.click("Answer").await;
+    call.answered().await;
+    grace.hears().await;
+    grace.is_kept().await;
+    let live = office.live_calls().await;
+    let leg = live[0]["legs"].as_array().unwrap().iter().find(|leg| leg["agent_id"] == grace.id.as_str()).unwrap();
+    let path = format!("/v1/live/calls/{}/actions?tenant_id={}", live[0]["id"].as_str().unwrap(), office.tenant);
+    let taken = json!({ "action": "transfer", "leg_id": leg["id"], "to": joan.number });
+    let taken = office.site.node.api("POST", &path, taken).await;
+    assert_eq!(taken.status, 200, "{}", taken.text());
+    grace.has_no_call().await;
+    joan.sees("Desk 1500 is calling.").await;
+    assert!(call.is_up(), "the caller waits");
+    joan.click("Answer").await;
+    joan.sees("Talking").await;
+    joan.hears().await;
+    call.hears_something().await;
+    call.hangs_up().await;
+    joan.has_no_call().await;
+    office.has_no_calls().await;
+    office.close(vec![grace, joan]).await;
 }

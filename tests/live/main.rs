@@ -11,6 +11,7 @@ mod harness;
 mod agents;
 mod browser_phone;
 mod browser_returns;
+mod browser_times;
 mod calls;
 mod canary;
 mod carriers;

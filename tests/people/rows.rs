@@ -64,6 +64,7 @@ async fn the_database_shows_a_tenant_its_own_rows_and_changes_no_others() {
             "call_legs",
             "calls",
             "call_backs",
+            "chat_messages",
             "call_rollups",
             "call_slots_due",
             "erasures",

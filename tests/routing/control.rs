@@ -311,6 +311,38 @@ async fn nobody_changes_the_extension_of_others_by_a_code_that_their_phone_is_to
 }
 
 #[actix_web::test]
+async fn where_supervising_is_forbidden_nobody_gets_into_a_call_by_the_phone_of_others() {
+    let fleet = Fleet::new().await;
+    let (node, tenant) = (&fleet.stage.node, fleet.stage.tenant);
+    let agent = person(node, Some(tenant), Role::Agent, "ann@acme.test").await;
+    let manager = person(node, Some(tenant), Role::Manager, "mia@acme.test").await;
+    let whose = sqlx::query("update extensions set user_id = $1 where sip_username = $2").bind(agent.id);
+    whose.bind(&fleet.stage.phone).execute(node.app.changes.pool()).await.unwrap();
+    let settings = format!("/v1/tenants/{tenant}/settings");
+    let forbidden = json!({ "calling": { "supervision": "forbidden" } });
+    assert_eq!(node.api("PATCH", &settings, forbidden).await.status, 200);
+    known(&fleet).await;
+    let (a, b) = talking(&fleet).await;
+    let actions = format!("/v1/live/calls/{a}/actions");
+    for action in [json!({ "action": "consult", "to": "1001", "leg_id": b }), json!({ "action": "conference", "leg_id": b })] {
+        let refused = manager.ask(node, "POST", &actions, action.clone()).await;
+        assert_eq!(code(&refused), (403, "supervision_forbidden".into()), "{action}: {}", refused.text());
+        // One's own phone may, as far as there is somebody to join.
+        let own = agent.ask(node, "POST", &actions, action.clone());
+        let event = async {
+            if action["action"] == "consult" {
+                told(&fleet.socket, "uuid_dual_transfer").await;
+                let pair = json!({ "Bridge-A-Unique-ID": a, "Bridge-B-Unique-ID": b });
+                fires(&fleet.socket, leg("CHANNEL_UNBRIDGE", a, a, &pair), now());
+            }
+        };
+        let (own, ()) = tokio::join!(own, event);
+        assert_ne!(own.status, 403, "{action}: {}", own.text());
+    }
+    fleet.stage.stop().await;
+}
+
+#[actix_web::test]
 async fn a_call_is_transferred_to_a_number_in_e164_behind_a_code() {
     let fleet = Fleet::new().await;
     known(&fleet).await;

@@ -259,6 +259,10 @@ async fn an_extension_that_is_busy_for_second_calls_counts_all_its_phones() {
     assert!(one.contains(&limit(&user)), "{one}");
     // Until it is answered, a leg has only the variables in the braces.
     assert!(one.contains(&format!("execute_on_answer_5=limit hash acme.test {user}/2 -1,")), "{one}");
+    // In a fork, the switch must have the leg before the limit may end it.
+    let late = format!("execute_on_originate=set execute_on_originate_2=limit hash acme.test {user} 1 !USER_BUSY");
+    let forked = phones.dials(&format!("{user}~fork")).await.unwrap();
+    assert!(forked.contains(&late) && forked.contains(&format!("sofia/internal/{user}%acme.test")), "{forked}");
     phones.registers(&user, "desk", DESK);
     phones.registers(&user, "mobile", MOBILE);
     phones.rings_at_last(&user, &[DESK, MOBILE]).await;

@@ -291,7 +291,7 @@ impl Played {
             ["callcenter_config", "agent", "set", ..]
             | [
                 "uuid_kill" | "uuid_hold" | "uuid_transfer" | "uuid_setvar_multi" | "uuid_bridge" | "uuid_audio"
-                | "uuid_send_dtmf" | "uuid_dual_transfer" | "originate",
+                | "uuid_send_dtmf" | "uuid_dual_transfer" | "uuid_record" | "uuid_broadcast" | "originate",
                 ..,
             ]
             | ["sched_del" | "vm_delete", _]

@@ -160,6 +160,24 @@ async fn a_call_for_help_does_not_wait_for_a_database_that_hangs_and_is_recorded
 }
 
 #[actix_web::test]
+async fn a_phone_of_which_nothing_is_kept_signs_in_for_help_when_the_database_answers_late() {
+    let stage = Stage::new().await;
+    stage.calls("9196", Uuid::new_v4()).await;
+    let mut db = stage.database.connect().await;
+    hang(&mut db).await;
+    let form = invite_form(&stage.phone, &stage.domain) + "&sip_to_user=112";
+    let form = form.replace("&key=id", "&sip_to_user=112&key=id");
+    let late = async {
+        // Longer than a call for help waits that has something to fall back on.
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        sqlx::query("rollback").execute(&mut db).await.unwrap();
+    };
+    let (answer, ()) = tokio::join!(stage.node.fetch(&form), late);
+    assert!(answer.text().contains("a1-hash"), "{}", answer.text());
+    stage.stop().await;
+}
+
+#[actix_web::test]
 async fn a_setting_that_cannot_be_read_keeps_nobody_from_help() {
     let stage = Stage::new().await;
     stage.rules(json!({ "emergency": { "location": "Berlin", "contacts": ["desk@acme.test"] } })).await;
@@ -254,7 +272,7 @@ async fn calls_back_from_the_emergency_desk_reach_the_phone_past_do_not_disturb_
         let form = "hostname=fs&section=dialplan&tag_name=&key_name=&key_value=&Event-Name=REQUEST_PARAMS&Caller-Caller-ID-Number=%2B498912345678&Hunt-Context=public&Hunt-Destination-Number=%2B493012345678";
         stage.node.fetch(form).await.text()
     };
-    let rings = |document: &str, phone: &str| document.contains(&format!("user/{phone}@acme.test"));
+    let rings = |document: &str, phone: &str| document.contains(&format!("user/{phone}~fork@acme.test"));
     let document = calls_in().await;
     assert!(!rings(&document, &stage.phone) && cause(&document).is_some(), "blocked: {document}");
 

@@ -123,6 +123,70 @@ async fn the_legs_of_a_call_become_one_call_in_either_order_and_late_ones_mend_i
 }
 
 #[actix_web::test]
+async fn a_call_between_two_companies_is_an_outbound_call_of_the_one_and_an_inbound_call_of_the_other() {
+    let stage = Stage::new().await;
+    let beta = stage.node.tenant("beta.test").await;
+    let bea = stage.node.extension(beta, json!({ "number": "3000", "display_name": "Bea" })).await;
+    let made = format!("{beta}/{}/%2B493012345678", bea["id"].as_str().unwrap());
+    let of_beta = async || {
+        stage.folded().await;
+        stage.node.api("GET", &format!("/v1/calls?tenant_id={beta}"), Value::Null).await.items().as_array().unwrap().clone()
+    };
+    let legs = stage.call_from_outside("3000");
+    for (leg, record) in legs.iter().chain([&legs[0]]) {
+        let mut record = record.clone();
+        if *leg == legs[0].0 {
+            record["dialplane_on_net"] = json!(made);
+        }
+        stage.record(*leg, &record).await;
+    }
+    let calls = stage.found("").await;
+    assert_eq!((calls.len(), &calls[0]["direction"], &calls[0]["state"]), (1, &json!("inbound"), &json!("answered")));
+    assert_eq!(calls[0]["from"]["extension_id"], Value::Null, "another company's extension: {}", calls[0]);
+    let theirs = of_beta().await;
+    assert_eq!(theirs.len(), 1, "{theirs:#?}");
+    let call = &theirs[0];
+    assert_eq!((&call["id"], &call["direction"], &call["state"]), (&calls[0]["id"], &json!("outbound"), &json!("answered")));
+    assert_eq!([&call["from"]["extension_id"], &call["extension_id"]], [&bea["id"]; 2], "{call:#}");
+    assert_eq!((&call["from"]["number"], &call["to"]["number"]), (&json!("3000"), &json!("+493012345678")), "{call:#}");
+    assert_eq!((&call["wait_seconds"], &call["talk_seconds"]), (&json!(5), &json!(60)));
+    assert_eq!((&call["ended_by"], &call["country"], &call["cost"]), (&json!("caller"), &json!("DE"), &Value::Null));
+    // Nothing of who took it there.
+    let path = format!("/v1/calls/{}?tenant_id={beta}", call["id"].as_str().unwrap());
+    let story = stage.node.api("GET", &path, Value::Null).await;
+    assert!(!story.text().contains(&stage.phone) && !story.text().contains(&stage.agent.to_string()), "{}", story.text());
+
+    // One that nobody took, and which the other side ended.
+    let call = Uuid::new_v4();
+    let missed = json!({
+        "direction": "inbound", "call_uuid": call, "dialplane_tenant": stage.tenant, "sip_req_user": "%2B493012345678",
+        "dialplane_on_net": made, "hangup_cause": "NO_ANSWER", "sip_hangup_disposition": "send_refuse",
+    });
+    stage.record(call, &times(missed, 100_000, None, 120_000)).await;
+    let theirs = of_beta().await;
+    let missed = theirs.iter().find(|one| one["id"] == json!(call)).unwrap();
+    assert_eq!((&missed["direction"], &missed["state"]), (&json!("outbound"), &json!("missed")), "{missed:#}");
+
+    // A company's own number, another cluster's company, and what is no such thing make no call of anybody else.
+    let own = format!("{}/{}/%2B493012345678", stage.tenant, bea["id"].as_str().unwrap());
+    let cluster = json!({ "name": "west", "region": "west", "max_tenants": 10 });
+    let cluster = stage.node.makes("/v1/clusters", cluster).await.id();
+    let far = stage.node.tenant("far.test").await;
+    let moved = json!({ "cluster_id": cluster });
+    assert_eq!(stage.node.api("PATCH", &format!("/v1/tenants/{far}"), moved).await.status, 200);
+    let far = format!("{far}/{}/%2B493012345678", bea["id"].as_str().unwrap());
+    for value in [own.as_str(), far.as_str(), "x", ""] {
+        let call = Uuid::new_v4();
+        let record = json!({ "direction": "inbound", "call_uuid": call, "dialplane_tenant": stage.tenant, "dialplane_on_net": value });
+        stage.record(call, &times(record, 200_000, None, 201_000)).await;
+    }
+    assert_eq!(of_beta().await.len(), 2);
+    let all = stage.database.count("select count(distinct tenant_id) from calls").await;
+    assert_eq!(all, 2);
+    stage.stop().await;
+}
+
+#[actix_web::test]
 async fn a_call_over_carriers_says_who_carried_it_and_what_it_cost() {
     let stage = Stage::new().await;
     let call = Uuid::new_v4();

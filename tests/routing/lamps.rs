@@ -81,3 +81,42 @@ async fn a_key_of_a_queue_shows_whether_somebody_waits_and_whether_an_agent_is_t
     fleet.socket.fired(&["from: agents-500@acme.test", ON]).await;
     fleet.stage.stop().await;
 }
+
+#[actix_web::test]
+async fn a_key_of_a_number_that_leads_elsewhere_shows_what_is_there_now() {
+    let fleet = Fleet::new().await;
+    let agent = format!("{}@acme.test", fleet.stage.phone);
+    fleet.socket.has().agents.push(agent.clone());
+    fleet.socket.has().serves = true;
+    fleet.visited().await;
+    let tenant = fleet.stage.tenant;
+    let extension = fleet.stage.node.extension(tenant, json!({ "number": "77" })).await;
+    let path = format!("/v1/tenants/{tenant}/extensions/{}", extension["id"].as_str().unwrap());
+    fleet.change("PATCH", &path, json!({ "calls": { "do_not_disturb": true } })).await;
+    fleet.socket.fired(&["from: dnd-77@acme.test", ON]).await;
+    fleet.change("PATCH", &path, json!({ "number": "78" })).await;
+    fleet.socket.fired(&["from: dnd-77@acme.test", OFF]).await;
+    fleet.socket.fired(&["from: dnd-78@acme.test", ON]).await;
+    // Whoever has the number next is shown, and not that it is free.
+    fleet.change("DELETE", &format!("/v1/tenants/{tenant}/reserved-numbers/77"), json!({})).await;
+    let next = fleet.stage.node.extension(tenant, json!({ "number": "77" })).await;
+    let next = format!("/v1/tenants/{tenant}/extensions/{}", next["id"].as_str().unwrap());
+    fleet.change("PATCH", &next, json!({ "calls": { "do_not_disturb": true } })).await;
+    fleet.socket.fired(&["from: dnd-77@acme.test", ON]).await;
+    fleet.socket.has().fired.clear();
+    fleet.change("DELETE", &path, json!({})).await;
+    fleet.socket.fired(&["from: dnd-78@acme.test", OFF]).await;
+    assert!(!fleet.socket.has().fired.iter().any(|event| event.contains("dnd-77@")));
+
+    let (path, _) = fleet.queue().await;
+    fleet.change("PATCH", &path, json!({ "number": "500" })).await;
+    fleet.socket.fired(&["from: agents-500@acme.test", ON]).await;
+    fleet.change("PATCH", &path, json!({ "number": "501" })).await;
+    fleet.socket.fired(&["from: agents-500@acme.test", OFF]).await;
+    fleet.socket.fired(&["from: agents-501@acme.test", ON]).await;
+    fleet.change("DELETE", &path, json!({})).await;
+    fleet.socket.fired(&["from: agents-501@acme.test", OFF]).await;
+    fleet.visited().await;
+    assert_eq!(fleet.stage.database.count("select count(*) from number_lamps").await, 0);
+    fleet.stage.stop().await;
+}

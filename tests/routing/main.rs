@@ -27,6 +27,7 @@ mod inbound;
 mod lamps;
 mod links;
 mod live;
+mod messages;
 mod modules;
 mod money;
 mod monitoring;

@@ -229,3 +229,37 @@ async fn a_file_of_numbers_is_read_as_one_number_is() {
     }
     stage.stop().await;
 }
+
+#[actix_web::test]
+async fn names_that_others_use_answer_too() {
+    let stage = Stage::new().await;
+    let node = &stage.node;
+    let csv = [("X-API-Key", node.key.as_str()), ("Content-Type", "text/csv")];
+    let path = format!("/v1/phone-numbers/bulk-upload?tenant_id={}", stage.tenant);
+    let lines = b"+12025550123,telnyx,US\n+12025550124,twilio,US\n";
+    let made = send(node.app.app_address, "POST", &path, &csv, lines).await;
+    assert_eq!((made.status, made.json()["created"].as_i64()), (201, Some(2)), "{}", made.text());
+
+    let one = format!("/v1/phone-numbers/by-number/+12025550123?tenant_id={}", stage.tenant);
+    let id = node.api("GET", &one, Value::Null).await.id();
+    let path = format!("/v1/phone-numbers/{id}?tenant_id={}", stage.tenant);
+    let changed = node.api("PATCH", &path, json!({ "status": "inactive" })).await;
+    assert_eq!((changed.status, &changed.json()["status"]), (200, &json!("suspended")), "{}", changed.text());
+    let version = changed.json()["version"].clone();
+    let again = node.api("PATCH", &path, json!({ "status": "inactive" })).await.json();
+    assert_eq!(again["version"], version, "it is so already");
+    let list = format!("/v1/phone-numbers?tenant_id={}&status=inactive", stage.tenant);
+    let listed = node.api("GET", &list, Value::Null).await.items();
+    assert_eq!(listed.as_array().unwrap().iter().map(|one| &one["id"]).collect::<Vec<_>>(), [&json!(id)]);
+
+    let carrier = json!({ "name": "other", "config": { "host": "sip.carrier.test" } });
+    let carrier = node.makes("/v1/carriers", carrier).await;
+    assert_eq!(carrier.status, 201, "{}", carrier.text());
+    let rates = format!("/v1/carriers/{}/rates", carrier.id());
+    let sheet = b"prefix,price\n49,0.01\n1,0.02\n";
+    let loaded = send(node.app.app_address, "POST", &format!("{rates}/bulk"), &csv, sheet).await;
+    assert_eq!(loaded.status, 201, "{}", loaded.text());
+    let kept = node.api("GET", &rates, Value::Null).await.items();
+    assert_eq!(kept.as_array().unwrap().len(), 2, "{kept}");
+    stage.stop().await;
+}

@@ -25,7 +25,7 @@ pub struct Agent {
 
 impl Agent {
     /// Signs in.
-    async fn of(fleet: &Fleet, agent: &Value) -> Self {
+    pub async fn of(fleet: &Fleet, agent: &Value) -> Self {
         use dialplane::{
             node::changes::Author,
             tenancy::auth::{session, store},
@@ -61,7 +61,7 @@ impl Agent {
     }
 
     /// Listens, and has had the snapshot.
-    async fn hears(&self, node: &Node, query: &str) -> Listener {
+    pub async fn hears(&self, node: &Node, query: &str) -> Listener {
         let cookie = format!("Cookie: dialplane_session={}\r\n", self.cookie);
         let mut listener = Listener::open_with(node, "", query, false, &cookie).await.unwrap();
         assert_eq!(listener.message().await["type"], "snapshot");
@@ -179,7 +179,11 @@ async fn who_withholds_by_a_code_is_nobody_to_the_called_agent_from_the_first_ri
     }
     // Whoever withholds hears of it, and so do managers.
     for listener in [&mut own, &mut manager] {
-        assert_eq!(listener.message().await["data"]["id"], json!(a));
+        let message = listener.message().await;
+        assert_eq!(message["data"]["id"], json!(a));
+        // They see themselves, as in the list.
+        let caller = &message["data"]["legs"][0];
+        assert_eq!([&caller["extension"], &caller["agent_id"]], [&json!(ann.number), &json!(ann.id)], "{message}");
     }
     // The next call shows who calls, and is the first that the filters let through.
     let (c, d) = (Uuid::new_v4(), Uuid::new_v4());
@@ -338,6 +342,21 @@ async fn nobody_is_named_by_a_sip_username_neither_colleagues_nor_another_tenant
     let call = &theirs["items"][0];
     assert_eq!((&call["direction"], &call["legs"][0]["number"]), (&json!("outbound"), &json!("3000")), "{call}");
     assert!(!theirs.to_string().contains(&bob.phone), "{theirs}");
+    // Where the called phone forwards to is its own company's business: the caller's sees that it leads outside.
+    let (out, carrier) = (Uuid::new_v4(), Uuid::new_v4());
+    let forwarded = json!({
+        "Call-Direction": "outbound", "Channel-Name": "sofia/external/+13125550123", "Other-Leg-Unique-ID": a,
+        "variable_dialplane_carrier": carrier, "variable_dialplane_callee": "+13125550123", "variable_dialplane_tenant": tenant,
+    });
+    fires(&fleet.socket, leg("CHANNEL_CREATE", out, a, &forwarded), now());
+    let is_out = |shown: &Value| shown["items"][0]["legs"].as_array().is_some_and(|legs| legs.len() == 3);
+    let shown = until(node, None, &format!("/v1/live/calls?tenant_id={tenant}"), is_out).await;
+    let call = &shown["items"][0];
+    assert_eq!((&call["legs"][2]["number"], &call["carrier_id"]), (&json!("+13125550123"), &json!(carrier)), "{call}");
+    let theirs = until(node, None, &format!("/v1/live/calls?tenant_id={other}"), is_out).await;
+    let call = &theirs["items"][0];
+    assert_eq!([&call["legs"][2]["number"], &call["carrier_id"]], [&Value::Null; 2], "{call}");
+    ends(&fleet.socket, out);
     // When the caller has left, what the phone's leg was made for is no number that was dialled.
     ends(&fleet.socket, a);
     let rest = until(node, Some(&bob), "/v1/live/calls", |shown| {

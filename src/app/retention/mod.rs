@@ -28,7 +28,7 @@ const RECENT_DAYS: i64 = 14;
 const RECENT_RECORD_DAYS: i64 = 3;
 
 /// After how many days short-lived rows are deleted.
-const PASSING: [(Passing, i64); 15] = [
+const PASSING: [(Passing, i64); 16] = [
     (Passing::IdempotencyKeys, 1),
     (Passing::Sessions, 0),
     // For this time, a second use ends the session.
@@ -49,6 +49,7 @@ const PASSING: [(Passing, i64); 15] = [
     (Passing::CallJobs, 7),
     (Passing::CallBacks, 30),
     (Passing::PlayedCalls, 7),
+    (Passing::Messages, 90),
 ];
 
 /// Runs forever. What fails is tried again the next time.

@@ -165,7 +165,9 @@ pub async fn delete_expired(db: &PgPool, what: Passing, before: DateTime<Utc>) -
             BATCH
         ),
         Passing::Lamps => sqlx::query!(
-            "delete from lamp_news where (switch_id, extension_id) in (
+            "with numbers as (delete from number_lamps where (switch_id, domain, number) in (
+                select switch_id, domain, number from number_lamps where since < $1 limit $2 for update skip locked))
+             delete from lamp_news where (switch_id, extension_id) in (
                 select switch_id, extension_id from lamp_news where since < $1 limit $2 for update skip locked)",
             before,
             BATCH
@@ -212,6 +214,12 @@ pub async fn delete_expired(db: &PgPool, what: Passing, before: DateTime<Utc>) -
             before,
             BATCH
         ),
+        Passing::Messages => sqlx::query!(
+            "delete from chat_messages where (tenant_id, id) in (
+                select tenant_id, id from chat_messages where sent_at < $1 order by sent_at limit $2 for update skip locked)",
+            before,
+            BATCH
+        ),
         Passing::UnreadRecords => sqlx::query!(
             "delete from cdr_inbox where leg in (
                 select leg from cdr_inbox where noted_at is null and received_at < $1 limit $2 for update skip locked)",
@@ -244,6 +252,8 @@ pub enum Passing {
     CallBacks,
     /// Of sandboxes, likewise.
     PlayedCalls,
+    /// Between people, and notices to teams.
+    Messages,
     UnreadRecords,
 }
 

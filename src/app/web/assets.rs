@@ -62,6 +62,9 @@ static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
     asset("phone-show.js", JS, include_bytes!("assets/phone-show.js"));
     asset("phone-dial.js", JS, include_bytes!("assets/phone-dial.js"));
     asset("phone-window.js", JS, include_bytes!("assets/phone-window.js"));
+    asset("phone-chat.js", JS, include_bytes!("assets/phone-chat.js"));
+    asset("phone-caller.js", JS, include_bytes!("assets/phone-caller.js"));
+    asset("live-notice.js", JS, include_bytes!("assets/live-notice.js"));
     asset("phone-queues.js", JS, include_bytes!("assets/phone-queues.js"));
     asset("phone-status.js", JS, include_bytes!("assets/phone-status.js"));
     asset("phone-desk.js", JS, include_bytes!("assets/phone-desk.js"));

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use actix_web::{
     HttpResponse, get,
     http::{StatusCode, Uri},
-    web::{Data, ServiceConfig},
+    web::{Data, Path, ServiceConfig},
 };
 use askama::Template;
 use serde::Serialize;
@@ -15,9 +15,12 @@ use uuid::Uuid;
 use super::{Page, Shell, Visitor, catalogue, html_connecting};
 use crate::{
     http::problem::Problem,
-    model::settings::Settings,
+    model::{
+        destination::Config,
+        settings::{Prose, Settings},
+    },
     switch::live::{Live, presence::PresenceState, select::Asker, show::Scope},
-    telephony::extensions,
+    telephony::{destinations, extensions},
     tenancy::{
         auth::rules::{Level, Resource},
         clusters, tenants,
@@ -26,7 +29,7 @@ use crate::{
 };
 
 pub fn pages(config: &mut ServiceConfig) {
-    config.service(phone_page).service(colleagues);
+    config.service(phone_page).service(colleagues).service(script);
 }
 
 /// The longest list of colleagues; the field to dial completes with these.
@@ -67,6 +70,10 @@ struct PhonePage<'a> {
     reasons: String,
     /// What a call can have come to, as the tenant has it in its settings.
     dispositions: Vec<String>,
+    /// A caller's page in another system.
+    caller_page: String,
+    /// Whether people may record their calls.
+    records: bool,
 }
 
 /// The origin that the page's scripts may connect to. Anything that is not one adds nothing to the page's policy.
@@ -91,12 +98,17 @@ async fn phone_page(visitor: Visitor) -> Page {
     drop(db);
     let settings = settings.and_then(|(settings, _)| serde_json::from_value::<Settings>(settings).ok());
     let shell = visitor.shell.on("phone");
+    let caller_page = settings.as_ref().and_then(|settings| settings.agents.caller_page.as_ref());
+    let caller_page = caller_page.map(ToString::to_string).unwrap_or_default();
+    let records = settings.as_ref().is_some_and(|settings| settings.features.call_recording);
     let reasons = settings.as_ref().map(|settings| serde_json::json!(settings.agents.status_reasons));
     let (echo, dispositions) = settings.map_or((None, Vec::new()), |settings| {
         let dispositions = settings.dispositions.iter().map(ToString::to_string).collect();
         (Some(settings.routing.codes.echo.to_string()), dispositions)
     });
     let page = PhonePage {
+        caller_page,
+        records,
         numbers: own.iter().map(|own| own.number.to_string()).collect::<Vec<_>>().join(" "),
         reasons: reasons.unwrap_or_else(|| serde_json::json!([])).to_string(),
         dispositions,
@@ -116,6 +128,9 @@ async fn phone_page(visitor: Visitor) -> Page {
 
 #[derive(Serialize)]
 struct Colleague {
+    /// The person who has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_id: Option<Uuid>,
     number: String,
     name: String,
     /// Absent if the switches say nothing about their phones.
@@ -141,10 +156,31 @@ async fn colleagues(visitor: Visitor, live: Data<Live>) -> Page {
             .get(&one.sip_username.to_string())
             .copied()
             .or_else(|| is_known.then_some(PresenceState::Offline)),
+        user_id: one.user_id,
         number: one.number.to_string(),
         name: one.display_name.to_string(),
     });
     Ok(HttpResponse::Ok().json(shown.collect::<Vec<_>>()))
+}
+
+#[derive(Serialize)]
+struct Script {
+    queue: String,
+    text: Option<Prose>,
+}
+
+/// What the agents of a queue read while a call of it rings, and while they talk.
+#[get("/app/phone/scripts/{queue}")]
+async fn script(visitor: Visitor, queue: Path<Uuid>) -> Page {
+    let actor = visitor.needs(Resource::Account, Level::Own)?;
+    let tenant = Visitor::in_tenant(&actor)?;
+    let found = destinations::store::get(&mut *visitor.api.read(&actor).await?, tenant, *queue).await?;
+    match found.map(|found| (found.name, found.config)) {
+        Some((name, Config::Queue(queue))) => {
+            Ok(HttpResponse::Ok().json(Script { queue: name.to_string(), text: queue.script }))
+        }
+        _ => Err(Problem::from(Code::PageNotFound).into()),
+    }
 }
 
 #[cfg(test)]
@@ -188,6 +224,8 @@ mod tests {
             include_str!("assets/phone-return.js"),
             include_str!("assets/phone-desk.js"),
             include_str!("assets/phone-status.js"),
+            include_str!("assets/phone-chat.js"),
+            include_str!("assets/phone-caller.js"),
             include_str!("assets/phone-queues.js"),
             include_str!("assets/phone-window.js"),
             include_str!("../../../templates/web/phone.html"),

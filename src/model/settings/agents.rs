@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{SettingsError, Words, wrong};
+use super::{PageTemplate, SettingsError, Words, wrong};
 use crate::{model::agent_status::Status, text::Code};
 
 /// For how many seconds an agent's phones may be gone, where nothing else is set.
@@ -19,6 +19,10 @@ pub struct AgentSettings {
     pub status_reasons: Vec<StatusReason>,
     /// After how many seconds an agent is away of whose phones none is registered; 0: never.
     pub phone_gone_seconds: i32,
+    /// A caller's page in another system, such as a CRM: `https://crm.example.com/search?phone={number}`. `{number}`, `{name}` and
+    /// `{external_id}` stand for what is known of the caller.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub caller_page: Option<PageTemplate>,
 }
 
 /// A reason, and what it is a reason for.
@@ -33,7 +37,7 @@ pub struct StatusReason {
 
 impl Default for AgentSettings {
     fn default() -> Self {
-        Self { status_reasons: Vec::new(), phone_gone_seconds: PHONE_GONE_SECONDS }
+        Self { status_reasons: Vec::new(), phone_gone_seconds: PHONE_GONE_SECONDS, caller_page: None }
     }
 }
 

@@ -72,6 +72,7 @@ fn one_step_leaves_no_variables_for_the_next() {
     // A carrier's ringing does not silence the phone, and the line stays taken as long as the call lasts.
     let calls = json!({ "follow_me": [{ "number": "+498912345678" }] });
     let ring = Ring {
+        busy_on_busy: false,
         extension: SipUsername::parse("1000").unwrap(),
         devices: Vec::new(),
         seconds: 20,
@@ -147,6 +148,7 @@ fn bridge(route: &Route) -> String {
 
 fn ring(follow: &Value, pickup: bool) -> Route {
     Route::Ring(Ring {
+        busy_on_busy: false,
         extension: SipUsername::parse("1000").unwrap(),
         devices: Vec::new(),
         seconds: 20,
@@ -217,4 +219,28 @@ fn a_member_that_forwards_rings_no_device_and_a_large_group_stays_within_what_a_
     for name in names {
         assert!(legs.contains(&format!("user/{name}")), "everybody rings: {name}");
     }
+}
+
+#[test]
+fn whoever_is_busy_on_busy_is_named_so_in_a_fork_alone() {
+    let busy = |name: &str| Member { busy_on_busy: true, ..super::member(name) };
+    let bridges = |route: &Route| {
+        let actions = route.actions(&tenant(), Hops::default());
+        actions.into_iter().filter(|a| a.application == "bridge").map(|a| a.data).collect::<Vec<_>>()
+    };
+    let rings = |members: Vec<Member>, in_order, pickup| {
+        let Route::RingGroup(group) = group(&[], in_order) else { unreachable!("group() makes one") };
+        bridges(&Route::RingGroup(RingGroup { members, pickup, ..group }))
+    };
+    let both = || vec![busy("1000"), super::member("1001")];
+    assert_eq!(rings(both(), false, None), ["user/1000~fork@acme.test,user/1001@acme.test"]);
+    assert_eq!(rings(both(), true, None), ["user/1000@acme.test", "user/1001@acme.test"]);
+    let id = uuid::Uuid::nil();
+    assert!(rings(both(), true, Some(id))[0].starts_with("user/1000~fork@acme.test,pickup/"));
+    assert_eq!(rings(vec![busy("1000")], false, None), ["user/1000@acme.test"]);
+    let Route::Ring(alone) = ring(&serde_json::json!([]), false) else { unreachable!("ring() makes one") };
+    let alone = Ring { busy_on_busy: true, ..alone };
+    assert_eq!(bridges(&Route::Ring(alone.clone())), ["user/1000@acme.test"]);
+    let picked = Route::Ring(Ring { pickup: true, ..alone });
+    assert_eq!(bridges(&picked), ["user/1000~fork@acme.test,pickup/1000@acme.test"]);
 }

@@ -15,7 +15,7 @@ use super::{
     Control,
     acts::{self, Act, Acting},
     command::{Mode, Place, Recorded, Then},
-    found::{self, Found},
+    found::{self, Found, Own},
     job::{CallJob, JobKind, JobState},
     jobs,
     returns::Returning,
@@ -428,7 +428,9 @@ pub async fn act_on_call(
             Act::Consult(to) => {
                 let own = found.leg(asked.leg_id, actor.only_own(), actor.person)?;
                 no_change_of_others(to, &settings, found.domain.clone(), &actor, [own.person])?;
+                no_way_in(&settings, &actor, &own)?;
             }
+            Act::Join => no_way_in(&settings, &actor, &found.leg(asked.leg_id, actor.only_own(), actor.person)?)?,
             _ => {}
         }
         if act == Act::Record {
@@ -454,6 +456,13 @@ pub async fn act_on_call(
         Ok(Json(CallActionDone { call, slot: done.slot, job: None }))
     };
     Box::pin(turn::taking(api.pool(), *path, work)).await
+}
+
+/// Whoever has another's phone ask somebody, and then joins all three, is in their call as a supervisor is.
+fn no_way_in(settings: &Settings, actor: &Actor, own: &Own) -> Result<(), Error> {
+    let is_others = actor.person.is_some() && actor.person != own.person;
+    let is_forbidden = settings.calling.supervision == Supervision::Forbidden;
+    if is_others && is_forbidden { Err(Error::from(Code::SupervisionForbidden)) } else { Ok(()) }
 }
 
 /// Writes down who acted on a call of others.

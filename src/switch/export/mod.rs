@@ -237,6 +237,7 @@ async fn emergency(db: &mut PgConnection, tenant: Uuid, number: &str) -> Result<
         limits: &[],
         known: &known,
         call: None,
+        tenant: None,
         location: None,
         record: false,
         consent_tone: false,

@@ -112,7 +112,8 @@ pub async fn dialled(
                e.calls as "calls?: Json<CallHandling>", r.id as "group_id?", r.strategy as "strategy?: Strategy",
                r.confirm as "confirm?", r.otherwise as "otherwise?: Json<Target>", r.pickup as "pickup?",
                (select jsonb_agg(jsonb_build_object('extension', m.sip_username, 'forward',
-                                                    case when r.follow_forwards then m.calls->>'forward_always' end)
+                                                    case when r.follow_forwards then m.calls->>'forward_always' end,
+                                                    'busy_on_busy', coalesce((m.calls->>'busy_on_busy')::bool, false))
                                  order by gm.position)
                   from group_members gm
                   join extensions m on m.tenant_id = gm.tenant_id and m.id = gm.extension_id
@@ -204,7 +205,8 @@ pub async fn number(db: impl PgExecutor<'_>, number: &E164) -> sqlx::Result<Numb
                e.calls as "calls?: Json<CallHandling>", r.id as "group_id?", r.strategy as "strategy?: Strategy",
                r.confirm as "confirm?", r.otherwise as "otherwise?: Json<Target>", r.pickup as "pickup?",
                (select jsonb_agg(jsonb_build_object('extension', m.sip_username, 'forward',
-                                                    case when r.follow_forwards then m.calls->>'forward_always' end)
+                                                    case when r.follow_forwards then m.calls->>'forward_always' end,
+                                                    'busy_on_busy', coalesce((m.calls->>'busy_on_busy')::bool, false))
                                  order by gm.position)
                   from group_members gm
                   join extensions m on m.tenant_id = gm.tenant_id and m.id = gm.extension_id

@@ -91,9 +91,10 @@ impl Fetch {
             }
             // Nothing is known any more: one leg is enough for what the switch finds.
             (Only::Device { place: 2.., .. } | Only::Again(_), None) => return self.nobody(domain, fresh),
-            (Only::Device { .. } | Only::Any, _) => (b'L', 1, Vec::new()),
+            (Only::Device { .. } | Only::Any | Only::Fork, _) => (b'L', 1, Vec::new()),
         };
-        let shown = Shown::Ring(Ringing { asked: Some(asked.to_owned()), first, to });
+        let in_fork = matches!(only, Only::Device { .. } | Only::Fork);
+        let shown = Shown::Ring(Ringing { asked: Some(asked.to_owned()), first, in_fork, to });
         self.ask(KeyText::new(kind).folded(domain).folded(asked), domain, user, shown, fresh).await
     }
 
@@ -120,7 +121,7 @@ impl Fetch {
         if !fresh && !is_kept() {
             return answered;
         }
-        let shown = Shown::Ring(Ringing { asked: None, first: 1, to: devices.into_iter().map(owned).collect() });
+        let shown = Shown::Ring(Ringing { asked: None, first: 1, in_fork: false, to: devices.into_iter().map(owned).collect() });
         self.ask(key, domain, user, shown, fresh).await
     }
 

@@ -17,6 +17,8 @@ pub struct Ringing {
     pub asked: Option<String>,
     /// Which of the extension's devices is the first here, from 1; 0 if it gets a call back, for which there is no limit.
     pub first: u8,
+    /// Whether this is one of several legs of a bridge.
+    pub in_fork: bool,
     /// The domains and contacts of registered devices. None: what the switch finds.
     pub to: Vec<(Domain, Contact)>,
 }
@@ -51,7 +53,7 @@ impl<'a> At<'a> {
 pub fn string(at: At<'_>, row: &ExtensionRow, ringing: &Ringing) -> String {
     let At { home, former, .. } = at;
     let (user, number) = (&row.sip_username, &row.number);
-    let mut all = vec![format!("presence_id={number}@{home}"), callee_id(row)];
+    let mut all = vec![format!("presence_id={number}@{home}"), callee_id(row), NOT_ITS_OWN.to_owned()];
     all.extend(transfers::introduces(channel::TAKEN_BY, user, home).map(|(name, value)| format!("{name}={value}")));
     all.push(offered_codecs(row.codecs.as_ref()));
     // A leg to a phone gets its user's variables too late for this (`user_outgoing_channel` in mod_dptools.c). Should it get them before,
@@ -65,8 +67,9 @@ pub fn string(at: At<'_>, row: &ExtensionRow, ringing: &Ringing) -> String {
         all.extend(counts(home, row).map(|(on, run)| format!("{on}={run}")));
         // `!`: a cause instead of a number to go on to (`limit_function` in mod_dptools.c).
         let most = most(row);
+        let runs = if ringing.in_fork { IN_FORK } else { "" };
         limit = Some(move |place: usize| {
-            format!("execute_on_originate=limit hash {home} {} 1 !USER_BUSY", counter(user, place.min(most)))
+            format!("execute_on_originate={runs}limit hash {home} {} 1 !USER_BUSY", counter(user, place.min(most)))
         });
     }
     let places = usize::from(ringing.first)..;
@@ -92,6 +95,15 @@ pub fn string(at: At<'_>, row: &ExtensionRow, ringing: &Ringing) -> String {
     };
     format!("{{{}}}{}", all.join(","), places.zip(&ringing.to).map(leg).collect::<Vec<_>>().join(","))
 }
+
+/// Has the next `execute_on_originate` run what follows. A leg to a user is made by two originates, one inside the other. In a fork, the inner one
+/// does not wait. If it ended the leg, the outer one could not lock it, and would give up the legs to everybody else (`switch_ivr_originate` in
+/// switch_ivr_originate.c). The outer one goes on without a leg that it ended itself. Where there is one leg only, the inner one waits until
+/// somebody answers, so that the outer one would come too late.
+const IN_FORK: &str = "set execute_on_originate_2=";
+
+/// A phone that answers does not choose whom the caller's phone shows (`sofia_update_callee_id` in sofia.c).
+const NOT_ITS_OWN: &str = "sip_ignore_remote_cid=true";
 
 /// Whom callers' phones show. Without this, a switch names every leg "Outbound Call", and its number is the SIP username
 /// (`switch_ivr_originate` in switch_ivr_originate.c).

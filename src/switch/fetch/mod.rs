@@ -381,6 +381,10 @@ impl Fetch {
         }
         let kept = key.clone().finish().as_deref().and_then(|key| self.cache.get(key));
         let asked = Box::pin(self.look_up(key, domain, Some(user), fresh, question));
+        // With nothing to fall back on, a late answer is better than none.
+        if kept.is_none() {
+            return asked.await;
+        }
         let answered = tokio::time::timeout(outgoing::HELP_WAITS, asked).await;
         answered.unwrap_or_else(|_| self.stale(kept))
     }

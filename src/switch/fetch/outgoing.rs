@@ -186,7 +186,8 @@ impl Fetch {
         if let Some(on_net) = &row.on_net
             && outbound::barred(caller).is_none()
         {
-            let run = placed.transferred(on_net.actions(callee, caller, placed.hops, placed.withheld), &tenant.domain);
+            let run = on_net.actions(slot.scope, callee, caller, placed.hops, placed.withheld);
+            let run = placed.transferred(run, &tenant.domain);
             return actions(slot, "on_net", run, &before);
         }
         let decision = outbound::decide(plan, slot.scope, callee, caller, &row.offers, carriers, &mut Trace::off());
@@ -207,6 +208,7 @@ impl Fetch {
                     limits: &seconds,
                     known: carriers,
                     call: Some(call),
+                    tenant: Some(slot.scope),
                     location: None,
                     record: plan.settings.features.call_recording
                         && (record.outbound || caller.is_some_and(|caller| caller.record)),
@@ -280,6 +282,7 @@ impl Fetch {
             limits: &[],
             known: &carriers,
             call: placed.call,
+            tenant: Some(slot.scope),
             location: plan.settings.routing.emergency.location.as_ref(),
             record: false,
             consent_tone: false,

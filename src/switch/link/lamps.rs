@@ -32,6 +32,8 @@ const MOST_ASKED: usize = 4000;
 const MOST: usize = 200;
 /// The most extensions that a switch is told of in one visit.
 const MOST_NEWS: i64 = 200;
+/// The most numbers, each with all its lamps.
+const MOST_MOVED: i64 = 50;
 /// A change in a queue is looked at twice: the event may come a moment before the module has written it down.
 const LOOKS: u8 = 2;
 
@@ -42,7 +44,8 @@ pub struct Asked {
     number: ExtensionNumber,
     /// As the phone writes it: perhaps one that the tenant had before.
     domain: Domain,
-    call_id: CallId,
+    /// `None`: all who watch it.
+    call_id: Option<CallId>,
 }
 
 /// The Call-ID of a watch: the phone's own text, which becomes a line of an event. Whatever follows a line break would be another header.
@@ -61,7 +64,7 @@ impl Asked {
     fn read(to: &str, call_id: &str) -> Option<Self> {
         let (key, domain) = to.split_once('@')?;
         let (lamp, number) = Lamp::read(key)?;
-        Some(Self { lamp, number, domain: Domain::parse(domain).ok()?, call_id: CallId::parse(call_id)? })
+        Some(Self { lamp, number, domain: Domain::parse(domain).ok()?, call_id: Some(CallId::parse(call_id)?) })
     }
 }
 
@@ -195,8 +198,24 @@ impl Lamps {
     }
 }
 
-/// Tells a switch of extensions whose handling of calls has changed.
-pub(super) async fn tell_changes(changes: &Changes, talk: &Talk, switch: Uuid) -> Result<(), VisitError> {
+/// Tells a switch of numbers that lead elsewhere, and of extensions whose handling of calls has changed.
+pub(super) async fn tell_changes(
+    changes: &Changes,
+    talk: &Talk,
+    cluster: Uuid,
+    switch: Uuid,
+) -> Result<(), VisitError> {
+    let moved = store::moved(changes.pool(), switch, MOST_MOVED).await?;
+    if !moved.is_empty() {
+        let lamps = moved.iter().filter_map(|moved| {
+            let (number, domain) =
+                (ExtensionNumber::parse(&moved.number).ok()?, Domain::parse(&moved.domain).ok()?);
+            let asked = move |lamp| Asked { lamp, number: number.clone(), domain: domain.clone(), call_id: None };
+            Some(Lamp::all().map(asked))
+        });
+        answer(changes, talk, cluster, &lamps.flatten().collect::<Vec<_>>()).await?;
+        store::told_numbers(changes.pool(), switch, &moved).await?;
+    }
     for news in store::news(changes.pool(), switch, MOST_NEWS).await? {
         if let Some(extension) = &news.extension {
             for (lamp, is_on) in extension.lamps() {
@@ -239,7 +258,7 @@ async fn answer(changes: &Changes, talk: &Talk, cluster: Uuid, asked: &[Asked]) 
                 state[usize::from(asked.lamp == Lamp::Agents)]
             }
         };
-        show(talk, asked.lamp, &asked.number, &asked.domain, is_on, Some(&asked.call_id)).await?;
+        show(talk, asked.lamp, &asked.number, &asked.domain, is_on, asked.call_id.as_ref()).await?;
     }
     Ok(())
 }

@@ -70,6 +70,44 @@ pub async fn told(db: &PgPool, switch: Uuid, news: &News) -> sqlx::Result<()> {
     .map(|_| ())
 }
 
+/// A number that leads elsewhere than before, or nowhere, at one of its tenant's domains.
+#[derive(Debug)]
+pub struct Moved {
+    pub domain: String,
+    pub number: String,
+    pub since: DateTime<Utc>,
+}
+
+/// The numbers whose lamps a switch is to be told of, oldest first.
+pub async fn moved(db: &PgPool, switch: Uuid, most: i64) -> sqlx::Result<Vec<Moved>> {
+    sqlx::query_as!(
+        Moved,
+        "select domain, number, since from number_lamps where switch_id = $1 order by since limit $2",
+        switch,
+        most
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// Deletes the numbers that a switch was told of, unless they have moved again since.
+pub async fn told_numbers(db: &PgPool, switch: Uuid, moved: &[Moved]) -> sqlx::Result<()> {
+    let domains = moved.iter().map(|moved| moved.domain.clone()).collect::<Vec<_>>();
+    let numbers = moved.iter().map(|moved| moved.number.clone()).collect::<Vec<_>>();
+    let since = moved.iter().map(|moved| moved.since).collect::<Vec<_>>();
+    sqlx::query!(
+        "delete from number_lamps l using unnest($2::text[], $3::text[], $4::timestamptz[]) m (domain, number, since)
+          where l.switch_id = $1 and l.domain = m.domain and l.number = m.number and l.since = m.since",
+        switch,
+        &domains,
+        &numbers,
+        &since
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
+}
+
 /// What stands under a number that somebody watches.
 #[derive(Debug)]
 pub struct Watched {
@@ -95,6 +133,8 @@ pub async fn watched(db: &PgPool, cluster: Uuid, keys: &[(&str, &str)]) -> sqlx:
                                        (select f.tenant_id from former_domains f where f.domain = k.domain))
              left join names n on n.tenant_id = t.id and n.name = k.number
              left join extensions e on e.tenant_id = n.tenant_id and e.id = n.extension_id and e.status <> 'deleted'
+                   -- A SIP username of digits may be a number that the extension had before.
+                   and k.number in (e.number, e.alias)
              left join destinations d on d.tenant_id = n.tenant_id and d.id = n.destination_id and d.kind = 'queue'
             order by k.place"#,
         &domains,

@@ -125,7 +125,8 @@ pub async fn begin_visit(db: &PgPool, node: Uuid, due: &Due, moved: bool, news: 
                    or e.error is null and n.looked is distinct from coalesce(e.looked, '') and n.looked is not null
                    or e.asked_at < now() - case when e.error is not null then interval '10 seconds'
                                             when exists (select from expulsions x where x.switch_id = e.switch_id and x.since <= now())
-                                              or exists (select from lamp_news l where l.switch_id = e.switch_id) then interval '0'
+                                              or exists (select from lamp_news l where l.switch_id = e.switch_id)
+                                              or exists (select from number_lamps l where l.switch_id = e.switch_id) then interval '0'
                                             -- A call of a capped tenant that was just made, or is soon to end.
                                             when exists (select from admissions a where a.switch_id = e.switch_id and a.admitted
                                                             and a.ended_at is null and not a.emergency and a.allowed is not null

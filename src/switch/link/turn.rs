@@ -44,7 +44,7 @@ async fn call_on(changes: &Changes, due: &Due, talk: &Talk) -> Result<(), VisitE
     let gateways = gateways::ask(talk).await?;
     store::heard(changes.pool(), due.switch, &gateways).await?;
     expulsions::expel(changes, talk, due.switch).await?;
-    lamps::tell_changes(changes, talk, due.switch).await?;
+    lamps::tell_changes(changes, talk, due.cluster, due.switch).await?;
     close_unused_handles(talk).await?;
     calls::watch(changes, talk, due.switch).await?;
     cleanups::clean_up(changes, talk, due).await?;

@@ -99,7 +99,11 @@ impl CallNow {
         let leg = |(leg, owner): (&Leg, &Option<Uuid>)| {
             let extension = extension(leg, *owner == Some(tenant), names);
             let is_own = extension.is_some_and(|extension| person.is_some() && extension.user == person);
-            show_leg(leg, extension, person.is_some() && !is_own)
+            let mut shown = show_leg(leg, extension, person.is_some() && !is_own);
+            if is_private(leg, *owner, tenant) {
+                (shown.number, shown.name) = (None, None);
+            }
+            shown
         };
         let first = self.legs.first();
         let legs = self.legs.iter().zip(&self.owners).map(leg).collect::<Vec<_>>();
@@ -108,7 +112,8 @@ impl CallNow {
             Some(first) if first.about.is_caller == Some(false) => legs.first().and_then(|leg| leg.number.clone()),
             first => first.and_then(|leg| leg.about.dialled.clone()).map(|number| plain(&number)),
         };
-        let queue_id = self.queue.as_deref().and_then(id_of);
+        let queue_id = self.queue.as_deref().and_then(id_of).filter(|id| names.of_place(*id).is_some());
+        let own = self.legs.iter().zip(&self.owners).filter(|(leg, owner)| !is_private(leg, **owner, tenant));
         views::Call {
             id: self.id,
             tenant_id: tenant,
@@ -119,12 +124,17 @@ impl CallNow {
             dialled,
             queue_id,
             queue: queue_id.and_then(|id| names.of_place(id)).map(ToOwned::to_owned),
-            carrier_id: self.legs.iter().find_map(|leg| leg.about.carrier),
+            carrier_id: own.map(|(leg, _)| leg).find_map(|leg| leg.about.carrier),
             legs,
             simulated: self.legs.iter().any(|leg| leg.about.is_simulated),
             at,
         }
     }
+}
+
+/// Whether a leg leads outside by another tenant's routing: the number that one of its phones forwards to is nobody else's business.
+fn is_private(leg: &Leg, owner: Option<Uuid>, tenant: Uuid) -> bool {
+    leg.about.carrier.is_some() && owner.is_some_and(|owner| owner != tenant)
 }
 
 /// The extension whose phone a leg is.

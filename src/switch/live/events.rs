@@ -1,7 +1,7 @@
 //! Events for clients: what they are about, and who gets them.
 
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -46,7 +46,8 @@ pub struct Event {
 /// Those among whom an event is about who withhold their numbers: others who may hear of their own only don't find them by a filter either.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Concealed {
-    pub people: BTreeSet<Uuid>,
+    /// What each of them sees, who sees themselves.
+    pub people: BTreeMap<Uuid, Value>,
     /// The numbers of their extensions, and whose each is.
     pub extensions: HashMap<String, Option<Uuid>>,
 }
@@ -55,7 +56,7 @@ impl Concealed {
     /// Whether `person` may know that it is about this agent.
     #[must_use]
     pub fn shows_agent(&self, agent: Uuid, person: Option<Uuid>) -> bool {
-        person.is_none() || person == Some(agent) || !self.people.contains(&agent)
+        person.is_none() || person == Some(agent) || !self.people.contains_key(&agent)
     }
 
     /// Whether `person` may know that it is about this extension.
@@ -74,8 +75,11 @@ pub enum Audience {
 }
 
 impl Event {
-    /// The message for a client. `node`: what cursors of this node begin with.
-    pub fn text(&self, audience: Audience, node: &str) -> Arc<str> {
+    /// The message for a client. `person`: who may hear of their own only. `node`: what cursors of this node begin with.
+    pub fn text(&self, audience: Audience, person: Option<Uuid>, node: &str) -> Arc<str> {
+        if let Some(seen) = person.and_then(|person| self.concealed.people.get(&person)) {
+            return self.message(seen.clone(), node);
+        }
         let place = match audience {
             Audience::Platform => 0,
             Audience::Tenant => 1,
@@ -95,12 +99,14 @@ impl Event {
                     locate(phone, place);
                 }
             }
-            let cursor = cursor(node, self.number);
-            json!({ "type": "event", "cursor": cursor, "topic": self.topic, "at": self.at, "data": data })
-                .to_string()
-                .into()
+            self.message(data, node)
         });
         Arc::clone(text)
+    }
+
+    fn message(&self, data: Value, node: &str) -> Arc<str> {
+        let cursor = cursor(node, self.number);
+        json!({ "type": "event", "cursor": cursor, "topic": self.topic, "at": self.at, "data": data }).to_string().into()
     }
 }
 
@@ -384,13 +390,13 @@ mod tests {
         let bus = Arc::new(Bus::default());
         publish(&bus, TENANT);
         let event = Arc::clone(&bus.kept().events[0]);
-        let text = serde_json::from_str::<Value>(&event.text(Audience::Platform, &bus.node)).unwrap();
+        let text = serde_json::from_str::<Value>(&event.text(Audience::Platform, None, &bus.node)).unwrap();
         let data = &text["data"];
         assert_eq!(
             [&data["switch"], &data["phones"][0]["switch"], &data["phones"][1]["switch"]],
             ["fs1", "fs2", "fs3"]
         );
-        assert!(!event.text(Audience::Tenant, &bus.node).contains("fs1"));
-        assert!(!event.text(Audience::Own, &bus.node).contains("switch"));
+        assert!(!event.text(Audience::Tenant, None, &bus.node).contains("fs1"));
+        assert!(!event.text(Audience::Own, None, &bus.node).contains("switch"));
     }
 }

@@ -276,6 +276,13 @@ struct About {
     places: Vec<At>,
 }
 
+impl About {
+    /// What it says to those who may hear of their own only.
+    fn texts(&mut self) -> impl Iterator<Item = &mut Value> {
+        self.own.iter_mut().chain(self.concealed.people.values_mut())
+    }
+}
+
 impl Publisher {
     #[must_use]
     pub fn new(live: Arc<Live>, pool: PgPool) -> Self {
@@ -374,7 +381,7 @@ impl Publisher {
         cause: Option<&String>,
         place: &At,
     ) {
-        for data in [Some(&mut data), about.own.as_mut()].into_iter().flatten() {
+        for data in about.texts().chain([&mut data]) {
             data["state"] = json!("ended");
             data["ended_at"] = json!(time(at));
             data["cause"] = json!(cause);
@@ -392,7 +399,7 @@ impl Publisher {
             extensions: extension.map(|one| one.number.clone()).into_iter().collect(),
             ..about
         };
-        for data in [Some(&mut data), about.own.as_mut()].into_iter().flatten() {
+        for data in about.texts().chain([&mut data]) {
             data["leg_id"] = json!(leg);
             data["extension"] = json!(extension.map(|one| &one.number));
         }
@@ -515,7 +522,10 @@ fn of_call(call: &CallNow, recent: &CallNow, tenant: Uuid, names: &Names) -> (Va
     let mut concealed = Concealed::default();
     if recent.has_withheld() {
         for (leg, shown) in all.legs.iter().zip(hidden(recent).legs).filter(|(_, shown)| shown.extension.is_none()) {
-            concealed.people.extend(leg.agent_id.filter(|agent| Some(*agent) != shown.agent_id));
+            if let Some(agent) = leg.agent_id.filter(|agent| Some(*agent) != shown.agent_id) {
+                let seen = || json!(call.shown(tenant, At::default(), names, Some(agent)));
+                concealed.people.entry(agent).or_insert_with(seen);
+            }
             concealed.extensions.extend(leg.extension.clone().map(|number| (number, leg.agent_id)));
         }
     }

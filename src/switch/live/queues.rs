@@ -303,7 +303,8 @@ impl Queues {
             if !(is_served || matches!(row.state.as_str(), "Waiting" | "Trying")) || self.gone.has(&row.uuid) {
                 continue;
             }
-            let agent = Some(row.serving_agent).filter(|agent| !agent.is_empty());
+            // While several ring, the word for the queue's strategy (`cc_member_thread_run` in mod_callcenter.c).
+            let agent = Some(row.serving_agent).filter(|agent| agent.contains('@'));
             let joined = row.joined_epoch.parse::<i64>().unwrap_or_default().saturating_mul(1_000_000);
             let known = self.members.remove(&row.uuid);
             let ahead = row.base_score.parse().unwrap_or_default();

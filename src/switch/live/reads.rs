@@ -58,9 +58,9 @@ pub async fn all(talk: &Talk, is_known: impl Fn(Uuid) -> bool) -> Result<Lists, 
             row.name = format!("sofia/{profile}/");
         }
     }
-    // A list has no variables. A call from outside has its tenant there only; whoever it rings is known by the dial string.
-    let outside =
-        lists.channels.iter().filter(|row| row.direction == "inbound" && row.name.starts_with("sofia/external/"));
+    // A list has no variables. A call from outside has its tenant there only, and a carrier's leg whose routing made it; whoever is rung is
+    // known by the dial string.
+    let outside = lists.channels.iter().filter(|row| row.name.starts_with("sofia/external/"));
     for leg in outside.map(|row| row.uuid).take(MOST_ASKED).collect::<Vec<_>>() {
         let tenant = talk.ask(&format!("uuid_getvar {leg} {}", channel::TENANT)).await?;
         lists.tenants.extend(tenant.trim().parse::<Uuid>().ok().map(|tenant| (leg, tenant)));

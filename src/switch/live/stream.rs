@@ -51,7 +51,7 @@ const SLOWEST: Duration = Duration::from_secs(30);
 #[into_params(parameter_in = Query)]
 pub struct EventsQuery {
     /// What to hear of, separated by commas: `call:incoming`, `call:state:changed`, `call:ended`, `agent:status:updated`, `queue:update`,
-    /// `presence:update`, `registration:changed`, `gateway:changed`. All if absent.
+    /// `presence:update`, `registration:changed`, `gateway:changed`, `message:received`. All if absent. Of messages, everybody hears their own only.
     topics: Option<String>,
     /// Only what is about the extension with this number.
     extension: Option<String>,
@@ -71,6 +71,8 @@ struct Filter {
     queue: Option<Uuid>,
     /// Only what is about this person.
     person: Option<Uuid>,
+    /// The person who listens.
+    listener: Option<Uuid>,
 }
 
 impl Filter {
@@ -79,6 +81,7 @@ impl Filter {
         let is_told = !event.is_parting || self.person.is_some() || self.agent.is_some() || self.extension.is_some();
         is_told
             && self.topics.contains(&event.topic)
+            && (!event.topic.is_private() || self.listener.is_some_and(|person| event.people.contains(&person)))
             && self.person.is_none_or(|person| event.people.contains(&person))
             && self.extension.as_ref().is_none_or(|extension| {
                 event.extensions.contains(extension) && event.concealed.shows_extension(extension, self.person)
@@ -134,6 +137,7 @@ pub async fn listen_to_events(
         agent: query.agent_id,
         queue: query.queue_id,
         person: scope.person,
+        listener: actor.user().ok(),
     };
     let last_id = request.headers().get("Last-Event-ID").and_then(|value| value.to_str().ok());
     // A browser that connects again by itself asks for the same address, and says in the header how far it has come since.
@@ -255,7 +259,7 @@ impl Client {
 
     fn event(&self, event: &Event) -> Message {
         let node = &self.live.bus.node;
-        Message::Text { text: event.text(self.audience, node), cursor: cursor(node, event.number) }
+        Message::Text { text: event.text(self.audience, self.filter.person, node), cursor: cursor(node, event.number) }
     }
 
     fn say(&mut self, message: &Value, number: u64) {

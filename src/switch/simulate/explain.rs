@@ -258,6 +258,7 @@ impl Looking<'_> {
             limits: &[],
             known: &carriers,
             call: None,
+            tenant: None,
             location: self.plan.settings.routing.emergency.location.as_ref(),
             record: false,
             consent_tone: false,
@@ -292,7 +293,7 @@ impl Looking<'_> {
             && outbound::barred(row.caller.as_ref()).is_none()
         {
             trace.note("on net", true, || format!("{} is a number of this platform", callee.number));
-            let run = on_net.actions(callee, row.caller.as_ref(), hops, false);
+            let run = on_net.actions(id, callee, row.caller.as_ref(), hops, false);
             return Ok((step(self.dialled, trace, "on_net", run, self.tenant), None, Vec::new()));
         }
         let decision = outbound::decide(self.plan, id, callee, row.caller.as_ref(), &row.offers, &carriers, &mut trace);
@@ -317,6 +318,7 @@ impl Looking<'_> {
             limits: &[],
             known: &carriers,
             call: None,
+            tenant: None,
             location: None,
             record: self.plan.settings.features.call_recording
                 && (self.plan.settings.routing.record.outbound

@@ -213,6 +213,9 @@ async fn take_note(pool: &PgPool, record: &Record<'_>) -> sqlx::Result<()> {
     if let (Ok(leg), Some(told)) = (read, &record.told) {
         let tenant = told.tenant;
         let is_new = fold_store::keep(&mut tx, told, record.switch, tenant, record.domain.as_deref()).await?;
+        if let Some(made) = told.as_made() {
+            fold_store::keep_made(&mut tx, told, &made, record.switch).await?;
+        }
         // Otherwise it was charged for before its first copy was moved to its month.
         if let Leg::Carried(carried) = leg
             && is_new

@@ -63,8 +63,9 @@ const WANTED: [&str; 12] = [
 
 /// The variables that tell a leg's story. Nothing is charged by them, so they are read as far as they can be: of several values, the first
 /// counts, and what is no text or number is left out.
-const TOLD: [&str; 64] = [
+const TOLD: [&str; 65] = [
     channel::TENANT,
+    channel::ON_NET,
     channel::EXTENSION,
     channel::WITHHOLD,
     channel::PLACES,

@@ -2,10 +2,11 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use super::{leg::LONGEST, record::Variables};
-use crate::model::channel;
+use crate::{model::channel, routing::on_net::Made};
 
 /// In milliseconds. A switch's clock may be ahead by this much.
 const AHEAD: i64 = 300_000;
@@ -25,6 +26,9 @@ pub struct Told {
     /// Whose the record says it is, which has to be checked.
     #[serde(skip)]
     pub tenant: Option<Uuid>,
+    /// Who called a number of this tenant's, if that is a phone of another one, as the record says.
+    #[serde(skip)]
+    pub made: Option<Made>,
     /// The channel that the switch names the call after: that of whoever called (`switch_ivr_originate` in switch_ivr_originate.c).
     pub call: Option<Uuid>,
     /// Further channels that it was connected with.
@@ -136,6 +140,7 @@ impl Told {
         Self {
             leg,
             tenant: id(channel::TENANT),
+            made: record.get(channel::ON_NET).and_then(Made::read).filter(|made| Some(made.tenant) != id(channel::TENANT)),
             call: id("call_uuid"),
             links: links(leg, record),
             outbound: is_made,
@@ -172,6 +177,59 @@ impl Told {
             media: media(record),
             simulated: false,
         }
+    }
+}
+
+impl Told {
+    /// What the company whose phone called sees of a call to another one: that phone's leg, and that somebody there was called.
+    #[must_use]
+    pub fn as_made(&self) -> Option<[Self; 2]> {
+        let made = self.made.as_ref()?;
+        // Always the same, as a record may come twice.
+        let named = |what: &str| {
+            let hash = Sha256::new().chain_update(self.leg.as_bytes()).chain_update(what).finalize();
+            let mut bytes = [0; 16];
+            bytes.copy_from_slice(&hash[..16]);
+            uuid::Builder::from_custom_bytes(bytes).into_uuid()
+        };
+        let (caller, called) = (named("caller"), named("called"));
+        let call = self.call.or(Some(self.leg));
+        let both = Self {
+            call,
+            start: self.start,
+            ring: self.ring,
+            answer: self.answer,
+            bridge: self.bridge.or(self.answer),
+            end: self.end,
+            cause: self.cause.clone(),
+            q850: self.q850,
+            simulated: self.simulated,
+            ..Self::default()
+        };
+        let caller = Self {
+            leg: caller,
+            links: vec![called],
+            extension: Some(made.extension),
+            sip_status: self.sip_status,
+            hangup: self.hangup.clone(),
+            sip_call_id: self.sip_call_id.clone(),
+            withheld: self.withheld,
+            dialled: Some(made.number.clone()),
+            media: self.media,
+            ..both.clone()
+        };
+        let received = self.hangup.as_deref().is_some_and(|hangup| hangup.starts_with("recv_"));
+        let called = Self {
+            leg: called,
+            links: vec![caller.leg],
+            outbound: true,
+            callee: Some(made.number.clone()),
+            dialled: Some(made.number.clone()),
+            // If the caller did not end it, the other side did, whoever that was.
+            hangup: (!received).then(|| "recv_bye".to_owned()),
+            ..both
+        };
+        Some([caller, called])
     }
 }
 

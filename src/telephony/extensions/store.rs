@@ -524,6 +524,7 @@ pub async fn has_phone(db: impl PgExecutor<'_>, tenant: Uuid, user: Uuid) -> sql
 
 /// Who can be called at an extension.
 pub struct Colleague {
+    pub user_id: Option<Uuid>,
     pub number: crate::text::ExtensionNumber,
     pub sip_username: crate::text::SipUsername,
     pub display_name: crate::text::DisplayName,
@@ -533,7 +534,7 @@ pub struct Colleague {
 pub async fn colleagues(db: impl PgExecutor<'_>, tenant: Uuid, user: Uuid, most: i64) -> sqlx::Result<Vec<Colleague>> {
     sqlx::query_as!(
         Colleague,
-        r#"select number as "number: _", sip_username as "sip_username: _", display_name as "display_name: _"
+        r#"select user_id, number as "number: _", sip_username as "sip_username: _", display_name as "display_name: _"
              from extensions where tenant_id = $1 and user_id is distinct from $2 and status = 'active'
             order by length(number), number limit $3"#,
         tenant,

@@ -214,8 +214,8 @@ impl<'a> Fold<'a> {
     }
 
     fn direction(&self) -> Direction {
-        // Calls of a sandbox have no carrier.
-        let to_outside = |leg: &Told| leg.carrier.is_some() || leg.simulated && leg.callee.is_some();
+        // Calls of a sandbox have no carrier, nor have those to numbers of the platform's own.
+        let to_outside = |leg: &Told| leg.carrier.is_some() || leg.outbound && leg.callee.is_some();
         let leaves = self.legs.iter().any(|leg| to_outside(leg))
             || self.known.admitted.iter().any(|admitted| admitted.call == self.root.leg);
         let is_ours = self.extension(self.root).is_some();

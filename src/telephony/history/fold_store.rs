@@ -61,6 +61,30 @@ pub async fn keep(
     kept.fetch_one(db).await
 }
 
+/// Keeps what the company of a caller sees of a call to another one, unless that was done before. It must be on the switch's cluster.
+pub async fn keep_made(db: &mut PgConnection, told: &Told, made: &[Told], switch: Uuid) -> sqlx::Result<()> {
+    let Some(tenant) = told.made.as_ref().map(|made| made.tenant) else { return Ok(()) };
+    let legs = made.iter().map(|told| told.leg).collect::<Vec<_>>();
+    let texts = made.iter().map(|told| serde_json::to_value(told).unwrap_or_default()).collect::<Vec<_>>();
+    sqlx::query!(
+        "insert into ended_legs (leg, tenant_id, cluster_id, told)
+         select x.leg, t.id, t.cluster_id, x.told
+           from unnest($1::uuid[], $2::jsonb[]) as x (leg, told)
+           join switches s on s.id = $3
+           join tenants t on t.id = $4 and t.cluster_id = s.cluster_id
+          where t.id is distinct from (select tenant_id from ended_legs where leg = $5)
+             on conflict (leg) do nothing",
+        &legs,
+        &texts,
+        switch,
+        tenant,
+        told.leg
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
+}
+
 /// Keeps what was played in a sandbox, as if a switch of the tenant's cluster had reported it.
 pub async fn keep_played(db: &mut PgConnection, told: &Told, tenant: Uuid) -> sqlx::Result<()> {
     sqlx::query!(

@@ -50,6 +50,8 @@ pub enum Resource {
     /// Erasing what is kept of a person.
     Erasures,
     Agents,
+    /// Messages to and from oneself.
+    Messages,
     /// What goes on right now, and acting on it: registrations, calls, queues.
     Live,
     Pools,
@@ -123,6 +125,7 @@ impl Resource {
             Self::Contacts => "contacts",
             Self::Erasures => "erasures",
             Self::Agents => "agents",
+            Self::Messages => "messages",
             Self::Live => "live",
             Self::Pools => "pools",
             Self::Setup => "setup",
@@ -135,7 +138,7 @@ impl Resource {
     }
 }
 
-pub const RESOURCES: [Resource; 27] = [
+pub const RESOURCES: [Resource; 28] = [
     Resource::Platform,
     Resource::Clusters,
     Resource::Switches,
@@ -155,6 +158,7 @@ pub const RESOURCES: [Resource; 27] = [
     Resource::Contacts,
     Resource::Erasures,
     Resource::Agents,
+    Resource::Messages,
     Resource::Live,
     Resource::Pools,
     Resource::Setup,
@@ -192,6 +196,7 @@ pub fn level(role: Role, resource: Resource) -> Level {
         Resource::Contacts           => [Write,   Write, Write, Write,  Read],
         Resource::Erasures           => [Write,   Write, Write, None,   None],
         Resource::Agents             => [Write,   Write, Write, Read,   None],
+        Resource::Messages           => [None,    Own,   Own,   Own,    Own],
         Resource::Live               => [Write,   Write, Write, Write,  Own],
         Resource::Pools              => [Write,   Write, Write, Read,   None],
         Resource::Setup              => [Write,   Write, Write, Read,   None],
@@ -425,6 +430,12 @@ pub const RULES: &[(&str, &str, Rule)] = &[
     ("PUT",    "/v1/agents/{id}/status", Rule::OwnOrWrite(Resource::Live)),
     ("PUT",    "/v1/agents/{id}/wrap-up", Rule::OwnOrWrite(Resource::Live)),
     ("GET",    "/v1/agents/{id}/activity", Rule::Needs(Resource::Live, OWN)),
+    ("GET",    "/v1/chat/people", Rule::Needs(Resource::Messages, OWN)),
+    ("POST",   "/v1/chat/people/{id}/seen", Rule::Needs(Resource::Messages, OWN)),
+    ("GET",    "/v1/chat/messages", Rule::Needs(Resource::Messages, OWN)),
+    ("POST",   "/v1/chat/messages", Rule::Needs(Resource::Messages, OWN)),
+    ("GET",    "/v1/chat/notices", Rule::Needs(Resource::Messages, OWN)),
+    ("POST",   "/v1/chat/notices", Rule::Needs(Resource::Live, WRITE)),
     ("GET",    "/v1/live/conferences", Rule::Needs(Resource::Live, READ)),
     ("GET",    "/v1/live/parked", Rule::Needs(Resource::Live, READ)),
     ("GET",    "/v1/live/gateways", Rule::Needs(Resource::Live, READ)),

@@ -171,11 +171,12 @@ pub fn place(id: Uuid) -> Place {
 }
 
 fn check_topics(topics: &[Topic]) -> Result<Vec<Topic>> {
-    let mut topics = topics.iter().copied().filter(|topic| *topic != Topic::WebhookTest).collect::<Vec<_>>();
+    let mut topics =
+        topics.iter().copied().filter(|topic| *topic != Topic::WebhookTest && !topic.is_private()).collect::<Vec<_>>();
     topics.sort_unstable();
     topics.dedup();
     if topics.is_empty() {
-        return Err(Error::invalid("topics", Code::range(1, Topic::ALL.len() - 1)));
+        return Err(Error::invalid("topics", Code::range(1, Topic::ALL.len() - 2)));
     }
     Ok(topics)
 }

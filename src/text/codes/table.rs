@@ -94,6 +94,7 @@ codes! {
     SwitchRefused "switch_refused" Conflict ReadAgain "The switch refused: {answer}. The call has changed, perhaps because somebody else was faster." "Die Anlage hat abgelehnt: {answer}. Das Gespräch ist anders als eben, vielleicht war jemand schneller.";
     NoPhoneRegistered "no_phone_registered" Conflict ChangeFirst "No phone of the extension {extension} is registered." "Kein Telefon der Nebenstelle {extension} ist angemeldet.";
     WhichPhone "which_phone" Unprocessable Correct "Say whose phone is called first: agent_id or extension_id." "Sagen Sie, wessen Telefon zuerst angerufen wird: agent_id oder extension_id.";
+    TooManyMessages "too_many_messages" TooMany Wait "At most {most} messages a minute. Try again in a while." "Höchstens {most} Nachrichten in einer Minute. Versuchen Sie es etwas später noch einmal.";
     TooManyStreams "too_many_streams" TooMany Wait "Too many connections listen to events already. Close some, or try again in a while." "Es hören schon zu viele Verbindungen auf Ereignisse. Schließen Sie einige, oder versuchen Sie es später noch einmal.";
     TooManyCallsPlaced "too_many_calls_placed" TooMany Wait "Too many calls are made at once. Try again in a second." "Es werden zu viele Anrufe auf einmal hergestellt. Versuchen Sie es in einer Sekunde noch einmal.";
     SupervisionForbidden "supervision_forbidden" Forbidden AskAdministrator "The company does not want calls to be listened to: calling.supervision in its settings." "Die Firma möchte nicht, dass Gespräche mitgehört werden: calling.supervision in ihren Einstellungen.";
@@ -343,7 +344,11 @@ codes! {
     WordsLength "words_length" Field Correct "must have 1 to 200 characters" "muss 1 bis 200 Zeichen haben";
     SpokenLength "spoken_length" Field Correct "must have 1 to 500 characters" "muss 1 bis 500 Zeichen haben";
     NotALine "not_a_line" Field Correct "must be one line of 1 to 200 characters" "muss eine Zeile mit 1 bis 200 Zeichen sein";
+    NotAPageTemplate "not_a_page_template" Field Correct "must be an address that begins with https:// and has at most number, name and external_id in braces, after the host's name" "muss eine Adresse sein, die mit https:// beginnt und nach dem Namen des Servers höchstens number, name und external_id in geschweiften Klammern enthält";
     NotProse "not_prose" Field Correct "must have 1 to 8000 characters, and no control characters except line breaks" "muss 1 bis 8000 Zeichen haben, und keine Steuerzeichen außer Zeilenumbrüchen";
+    Empty "empty" Field Correct "must not be empty" "darf nicht leer sein";
+    WritesToOneself "writes_to_oneself" Field Correct "must be somebody else" "muss jemand anderes sein";
+    NobodyToWriteTo "nobody_to_write_to" Field Correct "must be somebody of your company who is not suspended" "muss jemand aus Ihrem Unternehmen sein, dessen Zugang nicht gesperrt ist";
     InvisibleCharacters "invisible_characters" Field Correct "must not contain control or invisible characters" "darf keine Steuer- oder unsichtbaren Zeichen enthalten";
     ForbiddenCharacters "forbidden_characters" Field Correct "must not contain any of $ { } \\ % < > \" ; ` | ^ [ ]" "darf keines der Zeichen $ { } \\ % < > \" ; ` | ^ [ ] enthalten";
     ControlOrForbidden "control_or_forbidden" Field Correct "must not contain control characters or any of $ { } \\ % < > & \" ' ; ` | ^ [ ]" "darf keine Steuerzeichen und keines der Zeichen $ { } \\ % < > & \" ' ; ` | ^ [ ] enthalten";

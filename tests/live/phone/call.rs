@@ -383,6 +383,11 @@ impl Call {
 
     /// Takes the call.
     pub async fn answers(self) -> Self {
+        self.answers_with(&[]).await
+    }
+
+    /// Answers with more headers.
+    pub async fn answers_with(self, headers: &[&str]) -> Self {
         let Some((invite, source)) = &self.leg.invite else { panic!("a call that came") };
         let offer = Sdp::parse(&invite.body);
         let sdp = self.leg.sdp(&self.agent, offer.as_ref(), "sendrecv");
@@ -390,7 +395,9 @@ impl Call {
             self.declines(488).await;
             return self;
         }
-        let more = format!("Contact: {}\r\nContent-Type: application/sdp\r\n\r\n{sdp}", self.agent.contact());
+        let headers = headers.iter().map(|header| format!("{header}\r\n")).collect::<String>();
+        let contact = self.agent.contact();
+        let more = format!("Contact: {contact}\r\n{headers}Content-Type: application/sdp\r\n\r\n{sdp}");
         self.leg.state.send_modify(|state| {
             state.end.status = 200;
             if state.phase < Phase::Up {

@@ -44,6 +44,21 @@ pub fn rows() -> Vec<Row> {
             let _call = t.phone(0).calls_with("1001", &FORGED);
             has_none(t.phone(1).rings().await.invite());
         }),
+        row("whoever is called does not choose who the caller believes them to be", Needs::phones(2), async |t| {
+            let call = t.phone(0).calls("1001");
+            let forged = [
+                "P-Asserted-Identity: \"Police\" <sip:110@police.test>",
+                "Remote-Party-ID: \"Police\" <sip:110@police.test>;party=called;screen=yes;privacy=off",
+                "X-FS-Display-Name: Police",
+                "X-FS-Display-Number: 110",
+            ];
+            let rings = t.phone(1).rings().await.answers_with(&forged).await;
+            call.answered().await;
+            t.talk((&call, t.phone(0)), (&rings, t.phone(1))).await;
+            call.shows_at_last("Phone 1 <1001>").await;
+            let story = call.story();
+            assert!(!story.contains("Police"), "{story}");
+        }),
         row("a REGISTER that names somebody else's address is refused", Needs::phones(2), async |t| {
             for elsewhere in ["203.0.113.9:5060", "127.0.0.9:5060", "sip.carrier.test"] {
                 t.phone(1).says_it_is_at(elsewhere);

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::{Needs, Row, parking::is_parked, row, voicemail::stays, withheld::is_hidden};
+use crate::phone::End;
 
 const THREE: Needs = Needs::phones(3);
 const FOUR: Needs = Needs::phones(4);
@@ -20,6 +21,38 @@ pub fn rows() -> Vec<Row> {
             let rings = t.phone(1).rings().await.answers().await;
             t.talk((&call, t.phone(0)), (&rings, t.phone(1))).await;
             call.shows_at_last("Phone 1 <1501>").await;
+        }),
+        row("mixed: a member of a group who is in a call and has no call waiting is left out", FOUR, async |t| {
+            t.handle(1, json!({ "busy_on_busy": true })).await;
+            t.group("600", &[1, 2], json!({})).await;
+            let (_own, _other) = t.connect(3, 1).await;
+            let call = t.phone(0).calls("600");
+            let two = t.phone(2).rings().await.answers().await;
+            call.answered().await;
+            t.talk((&call, t.phone(0)), (&two, t.phone(2))).await;
+            assert!(t.phone(1).rang().is_none());
+        }),
+        row("mixed: without call waiting, follow-me rings the other number while the phone is in a call", FOUR, async |t| {
+            t.handle(1, json!({ "busy_on_busy": true, "follow_me": [{ "number": "1002" }] })).await;
+            let (_own, _other) = t.connect(3, 1).await;
+            let call = t.phone(0).calls("1001");
+            let two = t.phone(2).rings().await.answers().await;
+            call.answered().await;
+            t.talk((&call, t.phone(0)), (&two, t.phone(2))).await;
+            assert!(t.phone(1).rang().is_none());
+        }),
+        row("mixed: without call waiting, a phone whose calls may be picked up is busy and rings when it is free", FOUR, async |t| {
+            t.handle(1, json!({ "busy_on_busy": true, "pickup": true })).await;
+            let (own, other) = t.connect(3, 1).await;
+            let call = t.phone(0).calls("1001");
+            assert_eq!(call.ended().await, End { status: 486, cause: Some(17) });
+            assert!(t.phone(1).rang().is_none());
+            own.hangs_up().await;
+            other.ended().await;
+            let call = t.phone(0).calls("1001");
+            let rings = t.phone(1).rings().await.answers().await;
+            call.answered().await;
+            t.talk((&call, t.phone(0)), (&rings, t.phone(1))).await;
         }),
         row("mixed: who is in a call without call waiting is passed over in order, too", FOUR, async |t| {
             t.handle(1, json!({ "busy_on_busy": true })).await;

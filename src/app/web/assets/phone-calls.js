@@ -24,6 +24,8 @@ class Call {
     this.isMuted = false;
     this.isHeld = false;
     this.isHeldThere = false;
+    // `on`, `paused`, or null.
+    this.recording = null;
     this.keys = "";
     this.quality = null;
     this.worst = "good";
@@ -123,6 +125,8 @@ class Call {
     if (this.isJoined) for (const call of this.calls.conference.calls) call.wasJoined = true;
     const joined = Boolean(this.wasJoined);
     this.calls.part(this);
+    // Nobody of a conversation of three is on hold.
+    if (joined) this.isHeld = false;
     Object.assign(this, { session: next.session, next: null, isHeldThere: false, isLost: false, epoch: this.calls.line?.epoch });
     this.microphone?.stop();
     this.microphone = next.track;
@@ -179,6 +183,15 @@ class Call {
     if (!session) return;
     session.terminate = () => {};
     session.connection?.close();
+  }
+
+  // How the control plane knows it. A switch does not say whether a recording is paused.
+  takeLive(live) {
+    const isNew = this.liveId !== live.id;
+    this.liveId = live.id;
+    const isRecorded = (live.legs ?? []).some((leg) => leg.recording);
+    if (isRecorded !== Boolean(this.recording)) this.set("recording", isRecorded ? "on" : null);
+    else if (isNew) this.calls.changed(this, "live");
   }
 
   set(field, value) {
@@ -240,10 +253,15 @@ class Call {
 
   hold(wanted = !this.isHeld) {
     if (wanted === this.isHeld || this.state !== "talking" || (wanted && this.isJoined)) return;
+    clearTimeout(this.wish);
+    // It came back on hold, and its new session has not been told yet: there is nothing to take back.
     if (!wanted) this.calls.holdOthers(this);
+    if (!wanted && !this.session.isOnHold().local) {
+      if (this.microphone) this.microphone.enabled = !this.isMuted;
+      return this.set("isHeld", false);
+    }
     const done = wanted ? this.session.hold() : this.session.unhold();
     // JsSIP refuses while the request before is under way (_isReadyToReOffer in RTCSession.js), and the wish would be lost.
-    clearTimeout(this.wish);
     if (!done && !this.session.isEnded() && this.isHeld !== wanted) this.wish = setTimeout(() => this.hold(wanted), 200);
   }
 
@@ -389,8 +407,6 @@ export class Calls extends EventTarget {
       mediaConstraints: { audio: wantedAudio(), video: false },
       pcConfig: { iceServers: this.line.account.ice_servers ?? [] },
       rtcOfferConstraints: { offerToReceiveAudio: true, offerToReceiveVideo: false },
-      // The default of 90 seconds is less than what a switch without our configuration accepts.
-      sessionTimersExpires: 120,
     };
   }
 

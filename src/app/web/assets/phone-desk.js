@@ -1,5 +1,6 @@
 // The desk around the phone: who calls, what was said before, notes and the result of a call, and the calls of the last days.
 import { ask, clock, el, find, icon, root, t } from "./phone-base.js";
+import { showCallerPage, showScript } from "./phone-caller.js";
 
 const RECENT = 20;
 const format = new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: "short", timeStyle: "short" });
@@ -83,6 +84,8 @@ export async function showCard(call, party) {
   find("disposition").value = call.disposition ?? "";
   find("card-saved").textContent = "";
   find("save").disabled = true;
+  showCallerPage({ number: call.number, name: party === call.number ? "" : party });
+  showScript(call, () => mine === shownFor);
   const isOutside = /^\+?\d{7,}$/.test(call.number);
   const [contact, history] = await Promise.all([
     isOutside ? read(`/v1/contacts/lookup?number=${encodeURIComponent(call.number)}`) : null,
@@ -90,6 +93,7 @@ export async function showCard(call, party) {
   ]);
   if (mine !== shownFor) return null;
   if (contact) {
+    showCallerPage({ number: call.number, name: contact.name, external_id: contact.external_id });
     find("card-name").textContent = contact.name;
     find("card-number").textContent = call.number;
     const facts = [["desk.company", contact.company], ["desk.email", contact.email], ["desk.tags", contact.tags?.join(", ")],

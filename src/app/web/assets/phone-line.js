@@ -24,7 +24,9 @@ export class Line extends EventTarget {
       display_name: account.display_name || account.number,
       register: true,
       register_expires: 120,
-      session_timers: true,
+      // A refresh that finds no connection ends the call (sofia-sip takes the transport's error for a final 503), so there are as few as can be: the
+      // switch's own. Whether a page is there, its sound says.
+      session_timers: false,
       connection_recovery_min_interval: 1,
       connection_recovery_max_interval: 8,
       user_agent: "Dialplane",

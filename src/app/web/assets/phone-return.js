@@ -11,7 +11,7 @@ const PAUSE = 1000;
 const wait = (time) => new Promise((done) => { setTimeout(done, time); });
 
 // What the control plane knows of a call: `{ id, leg }`, null if it is over, undefined if nobody can say.
-async function look(call) {
+export async function lookFor(call) {
   const answer = await ask(`/v1/live/calls?sip_call_id=${encodeURIComponent(call.callId)}&limit=1`).catch(() => null);
   if (!answer?.ok) return undefined;
   const { items, unknown } = await answer.json();
@@ -19,11 +19,11 @@ async function look(call) {
   return unknown.length ? undefined : null;
 }
 
-async function act(id, body) {
+export async function actOn(id, body) {
   const answer = await ask(`/v1/live/calls/${id}/actions`, "POST", body).catch(() => null);
   if (!answer || answer.ok) return { ok: Boolean(answer), code: "" };
   const problem = await answer.json().catch(() => null);
-  return { ok: false, code: problem?.code ?? "" };
+  return { ok: false, code: problem?.code ?? "", detail: problem?.detail };
 }
 
 // The call is with nobody. It may be on its way from one to another.
@@ -45,8 +45,11 @@ export class Returns {
   // Whether a call could come back: then it is not ended with the page.
   async watches(call) {
     for (let turn = 0; turn < 5 && !call.isOver && !call.isKept; turn += 1) {
-      if (await look(call)) {
-        if (!call.isOver) call.set("isKept", true);
+      const found = await lookFor(call);
+      if (found) {
+        if (call.isOver) return;
+        call.set("isKept", true);
+        call.takeLive(found);
         return;
       }
       await wait(PAUSE);
@@ -71,12 +74,12 @@ export class Returns {
 
   // `here`, `gone`, or nothing if it may be tried again.
   async once(call, page) {
-    const found = await look(call);
+    const found = await lookFor(call);
     if (found === null) return "gone";
     if (!found || !page) return "";
     const mark = crypto.randomUUID();
     this.expected.set(mark, call);
-    const { ok, code } = await act(found.id, { action: "return", sip_call_id: call.callId, contact: page, mark });
+    const { ok, code } = await actOn(found.id, { action: "return", sip_call_id: call.callId, contact: page, mark });
     this.expected.delete(mark);
     if (ok && call.settle()) return "here";
     call.unsettle();
@@ -90,14 +93,14 @@ export class Returns {
 
   // Whether the switch waits for this page, which did not notice.
   async isAwaited(call) {
-    const found = await look(call);
+    const found = await lookFor(call);
     return Boolean(found?.legs.some((leg) => leg.state === "parked"));
   }
 
   // Ends a call that this page has lost.
   async end(call, found) {
-    const it = found ?? await look(call);
-    if (it) await act(it.id, { action: "hangup" });
+    const it = found ?? await lookFor(call);
+    if (it) await actOn(it.id, { action: "hangup" });
   }
 }
 

@@ -61,6 +61,17 @@ export function keypad(press, label) {
     [...KEYS].map((key, at) => el("button", { type: "button", "data-key": key, onclick: () => press(key) }, el("b", {}, key), el("small", { "aria-hidden": "true" }, LETTERS[at]))));
 }
 
+// Where the company records calls, and the control plane knows this one.
+function recording(call, does) {
+  if (!does.record || !call.liveId || call.isHeld) return [];
+  const isOn = Boolean(call.recording);
+  const isPaused = call.recording === "paused";
+  return [
+    toggle(call, "record", "act.record", "circle", isOn, () => does.record(call, isOn ? "stop_recording" : "record")),
+    isOn && toggle(call, "pause_recording", "act.pause_recording", "pause", isPaused, () => does.record(call, isPaused ? "resume_recording" : "pause_recording")),
+  ];
+}
+
 function buttons(call, calls, does) {
   if (call.state === "ringing") {
     return [
@@ -84,6 +95,7 @@ function buttons(call, calls, does) {
     other && !isJoined && !call.isHeld && act(call, "swap", "act.swap", "arrow-left-right", () => calls.swap(), shortcut("s")),
     other && !isJoined && !call.isHeld && act(call, "connect", "act.connect", "merge", () => other.connectWith(call)),
     other && !isJoined && !call.isHeld && talking.length === 2 && act(call, "join", "act.join", "user-plus", () => calls.join()),
+    ...recording(call, does),
     isJoined && act(call, "part", "act.part", "users-round", () => calls.part(call)),
     end,
   ].filter(Boolean);

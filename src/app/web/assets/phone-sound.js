@@ -4,7 +4,8 @@ import { kept } from "./phone-base.js";
 let context = null;
 let ringing = null;
 
-// Only a click may open audio, so this is part of going online.
+// Only a click may open audio, or a page that has the microphone open at this moment: so this is part of going online, and of each use of the
+// microphone. A page that was loaded anew has had no click.
 export function openAudio() {
   context ??= new AudioContext();
   if (context.state === "suspended") context.resume().catch(() => {});
@@ -99,7 +100,9 @@ export function wantedAudio() {
 }
 
 export async function microphone() {
-  return navigator.mediaDevices.getUserMedia({ audio: wantedAudio(), video: false });
+  const stream = await navigator.mediaDevices.getUserMedia({ audio: wantedAudio(), video: false });
+  if (context) openAudio();
+  return stream;
 }
 
 export async function devices() {
@@ -128,6 +131,8 @@ export function watchLevel(stream, told) {
 
 // One track with our own voice and somebody else's in it, for a conference. Both may be changed for others.
 export function mix(own, third) {
+  // Closed, it would send nothing: nobody would hear anybody, and the switch would take this page for gone.
+  openAudio();
   const out = context.createMediaStreamDestination();
   const [track] = out.stream.getAudioTracks();
   // Somebody who is or was on hold sends no sound for a moment, and a source can't be made of a stream without.

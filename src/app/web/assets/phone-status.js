@@ -1,5 +1,7 @@
 // The agent's status: what they choose, how they are right now, since when, and the time after a call.
 import { ask, clock, el, find, root, t } from "./phone-base.js";
+import { say } from "./phone-show.js";
+import { takeMessage, takeMessages } from "./phone-chat.js";
 import { showWaits, takeQueue, takeQueues } from "./phone-queues.js";
 
 const reasons = JSON.parse(root.dataset.reasons);
@@ -21,6 +23,8 @@ function timer() {
 }
 
 function show(agent) {
+  const isSetByOther = now && agent?.set_by && (now.set_by !== agent.set_by || now.state !== agent.state || now.reason !== agent.reason);
+  if (isSetByOther) say(t("status.changed_by", { name: agent.set_by, status: [t(`agent.${agent.state}`), agent.reason].filter(Boolean).join(": ") }));
   now = agent;
   const name = agent?.state ?? "unknown";
   const state = find("status-state");
@@ -73,9 +77,10 @@ function choices() {
       el("span", { class: `dot ${status}` }), reason ? `${t(`agent.${status}`)}: ${reason}` : t(`agent.${status}`)))));
 }
 
+let takeCall = () => {};
 let source;
 function listen() {
-  source = new EventSource(`/v1/events?topics=agent:status:updated,queue:update&agent_id=${root.dataset.user}`);
+  source = new EventSource(`/v1/events?topics=agent:status:updated,queue:update,message:received,call:state:changed&agent_id=${root.dataset.user}`);
   source.onmessage = (event) => {
     const message = JSON.parse(event.data);
     if (message.type === "snapshot") {
@@ -83,14 +88,19 @@ function listen() {
       if (own) show(own);
       else read();
       takeQueues(message.data.queues);
+      for (const call of message.data.calls ?? []) takeCall(call);
+      takeMessages();
     }
     if (message.type === "event" && message.topic === "queue:update") takeQueue(message.data);
+    else if (message.type === "event" && message.topic === "message:received") takeMessage(message.data);
+    else if (message.type === "event" && message.topic === "call:state:changed") takeCall(message.data);
     else if (message.type === "event") show(message.data);
   };
   source.onerror = () => { if (source.readyState === EventSource.CLOSED) setTimeout(listen, 5000); };
 }
 
-export function openStatus() {
+export function openStatus(onCall) {
+  takeCall = onCall;
   choices();
   find("wrap-up-end").addEventListener("click", () => put("wrap-up", { seconds: 0 }));
   find("wrap-up-more").addEventListener("click", () => {

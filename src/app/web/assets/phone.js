@@ -7,6 +7,8 @@ import { Calls } from "./phone-calls.js";
 import { clearDial, nameOf, openDial, readColleagues, wanted } from "./phone-dial.js";
 import { remember, remembered } from "./phone-return.js";
 import { afterCall, noted, openDesk, showCard, showNumbers, showRecent } from "./phone-desk.js";
+import { mayRecord, record } from "./phone-caller.js";
+import { openChat } from "./phone-chat.js";
 import { openStatus } from "./phone-status.js";
 import { openSmall, showWindow, showWindowClock } from "./phone-window.js";
 import { endOf, keypad, partyOf, say, showCalls, showClocks, showKeys, showQuality, showState, stateButton } from "./phone-show.js";
@@ -229,6 +231,7 @@ const does = {
   answer: (call) => { openAudio(); call.answer(); },
   keys: (call) => { call.showsKeys = !call.showsKeys; changed(); },
   transfer: startTransfer,
+  record: mayRecord ? record : null,
 };
 
 function changed() {
@@ -266,7 +269,7 @@ calls.addEventListener("changed", ({ detail: { call, what } }) => {
     if (call.state === "talking") card(call);
     if (call.state === "talking") say(t("connected", { name: partyOf(call) }));
   }
-  if (["isMuted", "isHeld", "isHeldThere"].includes(what)) say(t(`said.${what}.${call[what]}`));
+  if (["isMuted", "isHeld", "isHeldThere", "recording"].includes(what)) say(t(`said.${what}.${call[what]}`));
   // Another tab goes on with it.
   if (what === "over" && call.cause === "abandoned") return changed();
   if (what === "over") {
@@ -413,7 +416,8 @@ window.addEventListener("pagehide", () => {
 });
 
 openDesk();
-openStatus();
+openChat();
+openStatus((live) => calls.list.find((call) => call.liveId === live.id)?.takeLive(live));
 openSmall(calls, does);
 readColleagues().then(() => showRecent(nameOf));
 showNumbers();

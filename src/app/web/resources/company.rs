@@ -37,6 +37,7 @@ pub static COMPANY: Spec = Spec {
     ],
     hints: &[
         ("time_zone", "hint.zone"),
+        ("agents.caller_page", "hint.caller_page"),
         ("country", "hint.country"),
         ("currency", "hint.currency"),
         ("routing.announcements", "hint.announcements"),

@@ -1,0 +1,94 @@
+//! How long the phone in the browser takes, at a real switch: prints medians for docs/performance.md. What they are is not asserted, as machines differ.
+
+use crate::{
+    browser_phone::{Office, Person},
+    harness::Database,
+};
+
+const ROUNDS: usize = 9;
+
+/// Waits in the page until something is so, and returns when that was, in milliseconds since 1970.
+const UNTIL: &str = "const until = (is) => new Promise((done) => {
+        const look = async () => { if (await is()) done(performance.timeOrigin + performance.now()); else setTimeout(look, 2); }; look(); });
+    const now = () => performance.timeOrigin + performance.now();
+    const heard = async () => { for (const one of window.connections.filter((one) => one.connectionState !== 'closed'))
+        for (const part of (await one.getStats()).values()) if (part.type === 'inbound-rtp' && part.packetsReceived > 0) return true; return false; };
+    const state = (wanted) => () => document.getElementById('phone')?.dataset.state === wanted;
+    const card = (kind) => () => document.querySelector(`article.call.${kind}`);
+    const click = (act) => document.querySelector(act).click();
+    const answer = arguments[arguments.length - 1];";
+
+impl Person {
+    async fn measures(&self, script: &str) -> f64 {
+        let whole = format!("{UNTIL} (async () => {{ {script} }})().then(answer, (error) => answer(String(error)))");
+        let told = self.browser.page.execute_async(&whole, vec![]).await.unwrap();
+        told.as_f64().unwrap_or_else(|| panic!("{script}: {told}"))
+    }
+
+    /// Begins to wait for something, which is asked for later.
+    async fn notes(&self, name: &str, is: &str) {
+        let script = format!("{UNTIL} window['{name}'] = until({is}); answer(0)");
+        self.browser.page.execute_async(&script, vec![]).await.unwrap();
+    }
+
+    async fn noted(&self, name: &str) -> f64 {
+        self.measures(&format!("return window['{name}']")).await
+    }
+}
+
+fn median(mut all: Vec<f64>) -> String {
+    all.sort_by(f64::total_cmp);
+    format!("{:.0} ms ({:.0} to {:.0})", all[all.len() / 2], all[0], all[all.len() - 1])
+}
+
+#[actix_web::test]
+async fn the_times_of_the_phone_in_the_browser_are_written_down() {
+    let database = Database::new().await;
+    let Some(office) = Office::open(&database).await else { return };
+    office.listens().await;
+    let Some(grace) = office.person("Grace").await else { return };
+    let joan = office.person("Joan").await.unwrap();
+
+    // The page is opened, and goes online by itself; and with a click.
+    let (mut opened, mut clicked) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        grace.browser.page.refresh().await.unwrap();
+        opened.push(grace.measures("return await until(state('registered')) - performance.timeOrigin").await);
+        grace.browser.click("Go offline").await;
+        let script =
+            "const began = now(); click('[data-part=buttons] .first'); return await until(state('registered')) - began";
+        clicked.push(grace.measures(script).await);
+    }
+    let (mut rings, mut sound, mut back) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        for one in [&grace, &joan] {
+            one.listens().await;
+        }
+        joan.notes("rang", "card('ringing')").await;
+        grace.types(&joan.number).await;
+        let script = "const began = now(); click('[data-part=call]'); return began";
+        let began = grace.measures(script).await;
+        rings.push(joan.noted("rang").await - began);
+        // From the answer until packets come, at both.
+        grace.notes("heard", "heard").await;
+        let script = "const began = now(); click('[data-act=answer]'); window.heardAt = until(heard); return began";
+        let answered = joan.measures(script).await;
+        sound.push(joan.measures("return window.heardAt").await - answered);
+        sound.push(grace.noted("heard").await - answered);
+        joan.sees("Talking").await;
+        joan.is_kept().await;
+        grace.is_kept().await;
+        back.push(joan.reloads().await);
+        joan.hears().await;
+        grace.click("Hang up").await;
+        grace.has_no_call().await;
+        joan.has_no_call().await;
+    }
+    println!("page opened to registered: {}", median(opened));
+    println!("click on Go online to registered: {}", median(clicked));
+    println!("click on Call to the other's ring: {}", median(rings));
+    println!("answer to sound: {}", median(sound));
+    println!("reload in a call to the call being back: {}", median(back));
+    office.has_no_calls().await;
+    office.close(vec![grace, joan]).await;
+}

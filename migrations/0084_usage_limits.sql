@@ -32,6 +32,8 @@ create table usage_alerts (
     at        timestamptz not null default now(),
     primary key (tenant_id, month, measure, percent)
 );
+-- Those that are old are deleted.
+create index usage_alerts_at on usage_alerts (at);
 alter table usage_alerts enable row level security;
 create policy own_tenant on usage_alerts to dialplane_tenant
     using (tenant_id = current_tenant()) with check (tenant_id = current_tenant());

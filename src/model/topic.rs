@@ -41,7 +41,7 @@ pub enum Topic {
 }
 
 impl Topic {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::CallIncoming,
         Self::CallStateChanged,
         Self::CallEnded,

@@ -30,7 +30,9 @@ pub async fn compare(changes: &Changes, now: DateTime<Utc>) -> Result<usize> {
         for tenant in due {
             match one(changes, tenant, now).await {
                 Ok(told) => alerts += told,
-                Err(error) => tracing::warn!(%tenant, %error, "what a tenant used could not be compared with its limits"),
+                Err(error) => {
+                    tracing::warn!(%tenant, %error, "what a tenant used could not be compared with its limits");
+                }
             }
         }
         if is_last {

@@ -49,7 +49,10 @@ async fn the_page_of_usage_shows_how_much_of_each_limit_is_used_and_a_form_chang
     assert!(tab.sees_after("/app/usage-limits", &refs(&one)).await.contains("Saved."));
     stage.phone("71", "Hall").await;
     let half = tab.get("/app/usage").await.text();
-    assert!(half.contains("extensions: 50 % (1 of 2)") && half.contains("charges: 0 % (0.00 USD of 12.50 USD)"), "{half}");
+    assert!(
+        half.contains("extensions: 50 % (1 of 2)") && half.contains("charges: 0 % (0.00 USD of 12.50 USD)"),
+        "{half}"
+    );
     assert!(!half.contains("There are no limits."));
     stage.phone("72", "Yard").await;
     assert!(tab.get("/app/usage").await.text().contains("extensions: 100 % (2 of 2)"));

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use chrono::Utc;
+
 use crate::{
     app::web::kept_store,
     model::error::Result,
     node::changes::{self, Author, Changes},
-    telephony::{calls, carriers},
+    telephony::{calls, carriers, usage},
     tenancy::{auth, tenants},
 };
 
@@ -32,6 +34,9 @@ pub async fn run(changes: Changes) {
         }
         if let Err(error) = calls::store::mend_meters(changes.pool()).await {
             tracing::warn!(%error, "call meters could not be corrected");
+        }
+        if let Err(error) = usage::work::compare(&changes, Utc::now()).await {
+            tracing::warn!(%error, "what tenants used could not be compared with their limits");
         }
         if let Err(error) = kept_store::drop_expired(changes.pool()).await {
             tracing::warn!(%error, "what pages keep for a while could not be deleted");

@@ -21,7 +21,7 @@ use crate::{
     switch::{agents::api as agent_status, call_backs, control, link, live, messages, sandbox, simulate, voicemail},
     telephony::{
         calls, carriers, contacts, destinations, dialplan, erasures, extensions, groups, history, numbers, pools,
-        recordings, reports,
+        recordings, reports, usage,
     },
     tenancy::{audit, auth, clusters, keys, mail, retention, switches, tenants, webhooks},
     text::{Code, Why},
@@ -185,7 +185,9 @@ macro_rules! every_route {
             .service(voicemail::api::remove_greeting)
             .service(reports::api::report_calls)
             .service(reports::api::export_report)
-            .service(reports::api::show_usage)
+            .service(usage::api::show_usage)
+            .service(usage::api::show_usage_limits)
+            .service(usage::api::update_usage_limits)
             .service(contacts::api::create_contact)
             .service(contacts::api::list_contacts)
             .service(contacts::api::look_up_contact)

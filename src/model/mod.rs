@@ -14,6 +14,7 @@ pub mod labels;
 pub mod lamp;
 pub mod language;
 pub mod masked;
+pub mod measure;
 pub mod moment;
 pub mod number;
 pub mod paging;

@@ -29,6 +29,9 @@ pub enum Topic {
     /// A message was left for an extension, and its sound can be heard.
     #[serde(rename = "voicemail:received")]
     VoicemailReceived,
+    /// What a tenant used in a month came to 80 or 100 % of a limit.
+    #[serde(rename = "usage:alert")]
+    UsageAlert,
     /// Somebody wrote to a person, or told a team something. Nobody else hears of it.
     #[serde(rename = "message:received", skip_deserializing)]
     MessageReceived,
@@ -38,7 +41,7 @@ pub enum Topic {
 }
 
 impl Topic {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::CallIncoming,
         Self::CallStateChanged,
         Self::CallEnded,
@@ -48,6 +51,7 @@ impl Topic {
         Self::RegistrationChanged,
         Self::GatewayChanged,
         Self::VoicemailReceived,
+        Self::UsageAlert,
         Self::MessageReceived,
         Self::WebhookTest,
     ];
@@ -64,6 +68,7 @@ impl Topic {
             Self::RegistrationChanged => "registration:changed",
             Self::GatewayChanged => "gateway:changed",
             Self::VoicemailReceived => "voicemail:received",
+            Self::UsageAlert => "usage:alert",
             Self::MessageReceived => "message:received",
             Self::WebhookTest => "webhook:test",
         }

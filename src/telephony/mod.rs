@@ -16,3 +16,4 @@ pub mod numbers;
 pub mod pools;
 pub mod recordings;
 pub mod reports;
+pub mod usage;

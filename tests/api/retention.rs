@@ -258,8 +258,18 @@ async fn what_passes_by_itself_is_deleted_and_what_is_of_use_stays() {
         ),
     )
     .await;
+    let told = tenant(&mut db, "told.test").await;
+    run(
+        &mut db,
+        &format!(
+            "insert into usage_alerts (tenant_id, month, measure, percent, used, most, at)
+             select '{told}', '2026-01-01', 'calls', percent, 1, 1, now() - days * interval '1 day' from (values (80, 401), (100, 399)) t (percent, days)"
+        ),
+    )
+    .await;
     passed(&pool, Utc::now()).await;
     for (table, left) in [
+        ("usage_alerts", 1),
         ("sessions", 1),
         ("refresh_tokens", 2),
         ("one_time_tokens", 1),

@@ -208,6 +208,7 @@ fn asks(things: &Things, operation: &str) -> Option<Vec<Ask>> {
             (path(&none), json!({ "routing": { "codes": { "echo": "73" } } })),
             (path(&none), json!({ "routing": { "speed_dials": { "07": "71" } } })),
         ],
+        "PATCH /v1/tenants/{tenant_id}/usage-limits" => one(&none, json!({ "calls": 1000 })),
         "PATCH /v1/tenants/{tenant_id}/retention" => one(&none, json!({ "calls_days": 30 })),
         "POST /v1/tenants/{tenant_id}/extensions" => vec![
             (path(&none), json!({ "number": "73" })),

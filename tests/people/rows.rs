@@ -68,6 +68,7 @@ async fn the_database_shows_a_tenant_its_own_rows_and_changes_no_others() {
             "call_rollups",
             "call_slots_due",
             "erasures",
+            "usage_limits",
             "help_callbacks",
             "past_calls",
             "mail_outbox",

@@ -49,5 +49,6 @@ mod sandbox;
 mod stage;
 mod transfer;
 mod transfers;
+mod usage;
 mod withheld;
 mod zones;

@@ -90,6 +90,7 @@ const QUIET: &[&str] = &[
     "update_recording",
     "delete_recording",
     "create_erasure",
+    "update_usage_limits",
     "mark_voicemail",
     "delete_voicemail",
     "forward_voicemail",

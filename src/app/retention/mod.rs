@@ -28,7 +28,7 @@ const RECENT_DAYS: i64 = 14;
 const RECENT_RECORD_DAYS: i64 = 3;
 
 /// After how many days short-lived rows are deleted.
-const PASSING: [(Passing, i64); 16] = [
+const PASSING: [(Passing, i64); 17] = [
     (Passing::IdempotencyKeys, 1),
     (Passing::Sessions, 0),
     // For this time, a second use ends the session.
@@ -50,6 +50,8 @@ const PASSING: [(Passing, i64); 16] = [
     (Passing::CallBacks, 30),
     (Passing::PlayedCalls, 7),
     (Passing::Messages, 90),
+    // As long as the platform keeps calls by default.
+    (Passing::UsageAlerts, 400),
 ];
 
 /// Runs forever. What fails is tried again the next time.

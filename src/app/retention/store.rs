@@ -220,6 +220,12 @@ pub async fn delete_expired(db: &PgPool, what: Passing, before: DateTime<Utc>) -
             before,
             BATCH
         ),
+        Passing::UsageAlerts => sqlx::query!(
+            "delete from usage_alerts where (tenant_id, month, measure, percent) in (
+                select tenant_id, month, measure, percent from usage_alerts where at < $1 order by at limit $2 for update skip locked)",
+            before,
+            BATCH
+        ),
         Passing::UnreadRecords => sqlx::query!(
             "delete from cdr_inbox where leg in (
                 select leg from cdr_inbox where noted_at is null and received_at < $1 limit $2 for update skip locked)",
@@ -254,6 +260,8 @@ pub enum Passing {
     PlayedCalls,
     /// Between people, and notices to teams.
     Messages,
+    /// Of limits that a month came near to.
+    UsageAlerts,
     UnreadRecords,
 }
 

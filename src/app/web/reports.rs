@@ -17,6 +17,7 @@ use super::{
     ok,
 };
 use crate::{
+    model::measure::Measure,
     telephony::reports,
     tenancy::auth::{
         actor::Actor,
@@ -404,6 +405,28 @@ struct UsagePage<'a> {
     heads: Vec<&'static str>,
     rows: Vec<Row>,
     figures: Vec<Figure>,
+    limits: Vec<LimitLine>,
+}
+
+/// How much of a limit is used.
+struct LimitLine {
+    label: String,
+    text: String,
+    is_near: bool,
+}
+
+/// What a month has used of the limits that there are.
+fn limits(s: &Shell, of: &Value) -> Vec<LimitLine> {
+    let line = |measure: Measure| {
+        let most = of["limits"][measure.as_str()].as_i64().filter(|most| *most > 0)?;
+        let used = of[measure.as_str()].as_i64()?;
+        let amount = |amount| measure.amount(amount, of["currency"].as_str(), s.language);
+        let percent = i128::from(used) * 100 / i128::from(most);
+        let values = [("percent", percent.to_string()), ("used", amount(used)), ("most", amount(most))];
+        let label = measure.name(s.language).to_owned();
+        Some(LimitLine { label, text: s.t_with("usage.of_limit", &values), is_near: percent >= 80 })
+    };
+    Measure::ALL.into_iter().filter_map(line).collect()
 }
 
 /// How many months are beside each other.
@@ -453,6 +476,7 @@ async fn usage(mut visitor: Visitor) -> Page {
             figure(super::catalogue::text(key, s.language).to_owned(), value, now, before, None, false)
         });
     ok(&UsagePage {
+        limits: used.first().map(|of| limits(s, of)).unwrap_or_default(),
         figures: figures.collect(),
         heads: USED.iter().map(|(_, key)| *key).collect(),
         month: wanted.strftime("%Y-%m").to_string(),

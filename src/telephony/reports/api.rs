@@ -1,4 +1,4 @@
-//! `/v1/reports`: figures of calls. `/v1/usage`: what a tenant used in a month.
+//! `/v1/reports`: figures of calls.
 
 use std::collections::HashMap;
 
@@ -6,12 +6,12 @@ use actix_web::{
     HttpResponse, get,
     web::{Data, Json, Query},
 };
-use chrono::{Datelike as _, Days, Months, NaiveDate};
+use chrono::{Datelike as _, Days, NaiveDate};
 use serde::Deserialize;
 use uuid::Uuid;
 
 use super::{
-    By, CallReport, Figures, LEVEL_WITHIN, Per, ReportRow, Sums, Usage, WITHIN,
+    By, CallReport, Figures, LEVEL_WITHIN, Per, ReportRow, Sums, WITHIN,
     store::{self, Asked, Row, Whose},
 };
 use crate::{
@@ -216,66 +216,4 @@ async fn allowed(db: &mut sqlx::PgConnection, actor: &Actor, tenant: Uuid) -> Re
         rules.map(|plan| plan.settings.features).unwrap_or_default().need(Feature::Reports)?;
     }
     Ok(whose)
-}
-
-#[derive(Debug, Clone, Deserialize, utoipa::IntoParams)]
-#[into_params(parameter_in = Query)]
-pub struct UsageQuery {
-    /// Such as `2026-11`; this month if absent.
-    pub month: Option<String>,
-}
-
-/// Show what a tenant used in a month
-#[utoipa::path(tag = "reports", params(TenantQuery, UsageQuery), responses((status = 200, body = Usage), (status = 404, body = Problem)))]
-#[get("/v1/usage")]
-pub async fn show_usage(
-    api: Data<Api>,
-    actor: Actor,
-    tenant: Query<TenantQuery>,
-    query: Query<UsageQuery>,
-) -> Result<Json<Usage>, Problem> {
-    let tenant = actor.tenant_or(tenant.tenant_id)?;
-    let mut db = api.read(&actor).await?;
-    let whose = store::whose(&mut *db, tenant).await?.ok_or_else(|| Problem::not_found("tenant"))?;
-    let first = match &query.month {
-        None => whose.today.with_day(1),
-        Some(month) => NaiveDate::parse_from_str(&format!("{month}-01"), "%Y-%m-%d").ok().filter(|_| month.len() == 7),
-    };
-    let first = first.filter(|first| (1970..=9000).contains(&first.year()));
-    let first = first.ok_or_else(|| Error::query("month", Code::NotAMonth))?;
-    let asked = |direction| Asked {
-        by: By::All,
-        per: None,
-        direction,
-        since: first,
-        until: first + Months::new(1) - Days::new(1),
-        zone: whose.zone.clone(),
-        within_seconds: 20,
-    };
-    let mut sums = Vec::new();
-    for asked in [None, Some(Direction::Inbound), Some(Direction::Outbound)].map(asked) {
-        let rows = store::sums(&mut *db, tenant, &asked, 1).await?;
-        sums.push(rows.into_iter().next().map(|(_, _, sums)| sums).unwrap_or_default());
-    }
-    let [all, inbound, outbound] = &sums[..] else { return Err(Problem::not_found("tenant")) };
-    let last = first + Months::new(1) - Days::new(1);
-    let peak_calls = store::peak(&mut *db, tenant, &whose.zone, first, last).await?;
-    let (extensions, numbers) = store::counts(&mut *db, tenant).await?;
-    let minutes = |seconds: i64| (seconds + 59) / 60;
-    Ok(Json(Usage {
-        month: first.format("%Y-%m").to_string(),
-        time_zone: whose.zone.clone(),
-        calls: all.calls,
-        calls_in: inbound.calls,
-        calls_out: outbound.calls,
-        minutes_in: minutes(inbound.talk_ms / 1000),
-        minutes_out: minutes(all.billed_seconds),
-        peak_calls,
-        cost: all.cost,
-        charge: all.cost,
-        currency: whose.currency,
-        extensions,
-        numbers,
-        sandbox: whose.sandbox,
-    }))
 }

@@ -190,39 +190,6 @@ pub struct CallReport {
     pub more: bool,
 }
 
-/// What a tenant used in a month.
-#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
-pub struct Usage {
-    /// Such as `2026-11`.
-    pub month: String,
-    /// In which months are counted.
-    pub time_zone: String,
-    /// All of them, also internal ones.
-    pub calls: i64,
-    /// Calls from outside.
-    pub calls_in: i64,
-    /// Calls to outside.
-    pub calls_out: i64,
-    /// Talk in calls from outside, in started minutes altogether.
-    pub minutes_in: i64,
-    /// What carriers are paid for, in started minutes altogether.
-    pub minutes_out: i64,
-    /// The most calls that were up at once.
-    pub peak_calls: i64,
-    /// In millionths of the currency.
-    pub cost: i64,
-    /// What the tenant is charged.
-    pub charge: i64,
-    /// Of the amounts.
-    pub currency: Option<String>,
-    /// At this moment.
-    pub extensions: i64,
-    /// Phone numbers at this moment.
-    pub numbers: i64,
-    /// Whether the tenant is a sandbox, whose calls are played: it belongs in no bill.
-    pub sandbox: bool,
-}
-
 #[expect(clippy::cast_precision_loss, reason = "a share of calls needs no more digits than a float has")]
 fn share(part: i64, whole: i64) -> Option<f64> {
     (whole > 0).then(|| rounded(part as f64 / whole as f64, 10_000.0))

@@ -281,6 +281,8 @@ pub const RULES: &[(&str, &str, Rule)] = &[
     ("PATCH",  "/v1/tenants/{tenant_id}/settings", Rule::Needs(Resource::Tenant, WRITE)),
     ("GET",    "/v1/tenants/{tenant_id}/retention", Rule::Needs(Resource::Tenant, READ)),
     ("PATCH",  "/v1/tenants/{tenant_id}/retention", Rule::Needs(Resource::Tenant, WRITE)),
+    ("GET",    "/v1/tenants/{tenant_id}/usage-limits", Rule::Needs(Resource::Tenant, READ)),
+    ("PATCH",  "/v1/tenants/{tenant_id}/usage-limits", Rule::Needs(Resource::Tenant, WRITE)),
     ("GET",    "/v1/tenants/{tenant_id}/setup", Rule::Needs(Resource::Setup, READ)),
 
     ("POST",   "/v1/tenants/{tenant_id}/extensions", Rule::Needs(Resource::Extensions, WRITE)),

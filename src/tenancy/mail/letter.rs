@@ -96,6 +96,7 @@ mod tests {
             Message::AddressTaken { sign_in_link: "https://pbx.test/sign-in", forgot_link: LINK },
             Message::SignInLocked { name },
             Message::EmergencyCall { number: "112", extension: name, location: name },
+            Message::UsageAlert { name, measure: "calls", percent: 80, used: "80", most: "100", month: "2026-11" },
         ]
     }
 
@@ -104,9 +105,8 @@ mod tests {
         for language in [Language::En, Language::De] {
             for message in all("Ada") {
                 let letter = Letter::render(&message, language).unwrap();
-                let links = usize::from(
-                    !["password_changed", "sign_in_locked", "emergency_call"].contains(&message.template()),
-                );
+                let plain = ["password_changed", "sign_in_locked", "emergency_call", "usage_alert"];
+                let links = usize::from(!plain.contains(&message.template()));
                 for form in [&letter.text, &letter.html] {
                     assert_eq!(form.matches(LINK).count(), links, "{} {language:?}: {form}", message.template());
                     assert!(!form.contains("{{") && !form.contains("{%"), "{form}");

@@ -62,6 +62,17 @@ pub enum Message<'a> {
         extension: &'a str,
         location: &'a str,
     },
+    /// What the tenant used in a month came near a limit, or reached it.
+    UsageAlert {
+        name: &'a str,
+        /// What was measured, and the amounts, as people read them.
+        measure: &'a str,
+        percent: i16,
+        used: &'a str,
+        most: &'a str,
+        /// Such as `2026-11`.
+        month: &'a str,
+    },
 }
 
 impl Message<'_> {
@@ -77,6 +88,7 @@ impl Message<'_> {
             Self::SignInLocked { .. } => "sign_in_locked",
             Self::DomainChanged { .. } => "domain_changed",
             Self::EmergencyCall { .. } => "emergency_call",
+            Self::UsageAlert { .. } => "usage_alert",
         }
     }
 }

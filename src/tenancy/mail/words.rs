@@ -137,6 +137,16 @@ fn english(message: &Message<'_>) -> Words {
             button: None,
             closing: vec!["You get this mail because you are an emergency contact.".into()],
         },
+        Message::UsageAlert { name, measure, percent, used, most, month } => Words {
+            subject: format!("{percent} % of this month's limit: {measure}"),
+            greeting: hello(name),
+            paragraphs: vec![
+                format!("In {month}, your company has used {used} of {most} ({measure})."),
+                "Nothing is switched off because of it. You find all figures and the limits on the page \"Usage\".".into(),
+            ],
+            button: None,
+            closing: vec!["You get this mail once a month for each limit at 80 %, and once at 100 %, because you administer the company's telephones.".into()],
+        },
     }
 }
 
@@ -226,6 +236,16 @@ fn german(message: &Message<'_>) -> Words {
             ],
             button: None,
             closing: vec!["Sie erhalten diese Nachricht als Kontakt für Notfälle.".into()],
+        },
+        Message::UsageAlert { name, measure, percent, used, most, month } => Words {
+            subject: format!("{percent} % der Grenze dieses Monats: {measure}"),
+            greeting: hello(name),
+            paragraphs: vec![
+                format!("Ihr Unternehmen hat im Monat {month} {used} von {most} verbraucht ({measure})."),
+                "Deswegen wird nichts abgeschaltet. Alle Zahlen und die Grenzen finden Sie auf der Seite „Verbrauch“.".into(),
+            ],
+            button: None,
+            closing: vec!["Sie erhalten diese Mail für jede Grenze einmal im Monat bei 80 % und einmal bei 100 %, weil Sie die Telefone des Unternehmens verwalten.".into()],
         },
     }
 }

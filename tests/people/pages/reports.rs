@@ -33,3 +33,42 @@ async fn a_report_that_leaves_rows_out_says_so_on_the_page_in_json_and_in_csv() 
     assert_eq!((file.header("Dialplane-More"), file.text().lines().count()), (Some("true"), 10_001));
     stage.node.stop().await;
 }
+
+#[actix_web::test]
+async fn the_page_of_usage_shows_how_much_of_each_limit_is_used_and_a_form_changes_them() {
+    let stage = Stage::new().await;
+    let mut tab = Tab::of(&stage.node, &stage.owner).await;
+    assert!(tab.get("/app/usage").await.text().contains("There are no limits."));
+    let mut wrong = form(&tab.get("/app/usage-limits").await.text());
+    set(&mut wrong, "calls", "0");
+    let refused = tab.post("/app/usage-limits", &refs(&wrong)).await;
+    assert!(refused.status == 422 && refused.text().contains("id=\"calls-error\""), "{}", refused.text());
+    let mut one = form(&tab.get("/app/usage-limits").await.text());
+    set(&mut one, "extensions", "2");
+    set(&mut one, "charge", "12500000");
+    assert!(tab.sees_after("/app/usage-limits", &refs(&one)).await.contains("Saved."));
+    stage.phone("71", "Hall").await;
+    let half = tab.get("/app/usage").await.text();
+    assert!(
+        half.contains("extensions: 50 % (1 of 2)") && half.contains("charges: 0 % (0.00 USD of 12.50 USD)"),
+        "{half}"
+    );
+    assert!(!half.contains("There are no limits."));
+    stage.phone("72", "Yard").await;
+    assert!(tab.get("/app/usage").await.text().contains("extensions: 100 % (2 of 2)"));
+    let mut german = tab.clone().german();
+    assert!(german.get("/app/usage").await.text().contains("Nebenstellen: 100 % (2 von 2)"));
+    // An empty field ends a limit.
+    let mut none = form(&tab.get("/app/usage-limits").await.text());
+    assert_eq!(of(&none, "extensions"), "2");
+    set(&mut none, "extensions", "");
+    set(&mut none, "charge", "");
+    tab.does("/app/usage-limits", &refs(&none)).await;
+    assert!(tab.get("/app/usage").await.text().contains("There are no limits."));
+    // Whoever sees the figures alone is shown no form.
+    let manager = person(&stage.node, Some(stage.tenant), Role::Manager, "manager@acme.test").await;
+    let mut manager = Tab::of(&stage.node, &manager).await;
+    let shown = manager.get("/app/usage-limits").await;
+    assert!(shown.status == 200 && !shown.text().contains("name=\"version\""), "{}", shown.text());
+    stage.node.stop().await;
+}

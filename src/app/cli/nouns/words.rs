@@ -81,6 +81,7 @@ pub fn about(noun: &str, path: &str) -> String {
         "agent" => "Agents: people of a tenant and their phones",
         "audit" => "The audit log: who changed what",
         "contact" => "Contacts: whom a tenant calls and is called by",
+        "usage-limit" | "usage-limits" => "How much a tenant means to use in a month",
         "erasure" => "Erasures: what is kept of one person, erased on request",
         "call-job" => "Calls that are made by a click, while they are made",
         "live-agent" => "Agents as they are right now",

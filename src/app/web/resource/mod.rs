@@ -145,6 +145,7 @@ impl Spec {
             "switches" => "clusters",
             "reserved-numbers" => "pools",
             "call-backs" => "queues",
+            "usage-limits" => "reports",
             name => name,
         }
     }

@@ -12,6 +12,7 @@ mod numbers;
 mod platform;
 mod pools;
 mod team;
+mod usage_limits;
 mod webhooks;
 
 use actix_web::web::ServiceConfig;
@@ -31,6 +32,7 @@ pub use self::{
     platform::{CARRIERS, CLUSTERS, SWITCHES, TENANTS},
     pools::{POOLS, RESERVED},
     team::TEAM,
+    usage_limits::USAGE_LIMITS,
     webhooks::WEBHOOKS,
 };
 use super::resource::{self, Spec};
@@ -53,6 +55,7 @@ pub static ALL: &[&Spec] = &[
     &POOLS,
     &RESERVED,
     &COMPANY,
+    &USAGE_LIMITS,
     &KEYS,
     &WEBHOOKS,
     &ERASURES,

@@ -395,7 +395,7 @@ impl Call {
             self.declines(488).await;
             return self;
         }
-        let headers = headers.iter().map(|header| format!("{header}\r\n")).collect::<String>();
+        let headers = headers.iter().map(|header| [*header, "\r\n"].concat()).collect::<Vec<_>>().concat();
         let contact = self.agent.contact();
         let more = format!("Contact: {contact}\r\n{headers}Content-Type: application/sdp\r\n\r\n{sdp}");
         self.leg.state.send_modify(|state| {

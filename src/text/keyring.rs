@@ -76,10 +76,7 @@ impl Keyring {
     pub fn open(path: &Path) -> Result<Self, KeyringError> {
         match Self::read(path) {
             Err(KeyringError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-                let line = Zeroizing::new(format!("{}\n", hex(&rand::random::<[u8; 32]>())));
-                let file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-                let written = file.and_then(|mut file| file.write_all(line.as_bytes()).and_then(|()| file.sync_all()));
-                written.map_err(|source| failed(path, source))?;
+                create(path).map_err(|source| failed(path, source))?;
                 Self::read(path)
             }
             read => read,
@@ -177,6 +174,26 @@ impl Keyring {
         let payload = Payload { msg: text, aad: &place.associated_data() };
         let plain = cipher.decrypt(&XNonce::from(*nonce), payload).map_err(|_| KeyringError::Damaged)?;
         String::from_utf8(plain).map(Zeroizing::new).map_err(|_| KeyringError::Damaged)
+    }
+}
+
+/// Makes a key file with one key. Of several processes that do so at once, the first counts, and none reads a part of a file.
+fn create(path: &Path) -> io::Result<()> {
+    let line = Zeroizing::new(format!("{}\n", hex(&rand::random::<[u8; 32]>())));
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(format!(".new-{}", hex(&rand::random::<[u8; 8]>())));
+    let beside = PathBuf::from(beside);
+    let file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside);
+    let written = file.and_then(|mut file| file.write_all(line.as_bytes()).and_then(|()| file.sync_all()));
+    let placed = written.and_then(|()| match fs::hard_link(&beside, path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        // Not every file system has links.
+        Err(_) => fs::rename(&beside, path),
+        Ok(()) => Ok(()),
+    });
+    match fs::remove_file(&beside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => placed.and(Err(error)),
+        _ => placed,
     }
 }
 
@@ -310,6 +327,24 @@ mod tests {
         }
         assert!(matches!(Keyring::ephemeral().open_sealed(place(), &sealed), Err(KeyringError::UnknownKey(_))));
         assert!(matches!(keyring.open_sealed(place(), &sealed[..20]), Err(KeyringError::Damaged)));
+    }
+
+    #[test]
+    fn of_processes_that_make_the_key_file_at_once_all_have_the_same_key() {
+        let dir = std::env::temp_dir().join(format!("dialplane-keys-{}", hex(&rand::random::<[u8; 8]>())));
+        fs::create_dir(&dir).unwrap();
+        let path = dir.join("secret.key");
+        let start = std::sync::Barrier::new(8);
+        let ids = std::thread::scope(|threads| {
+            let open = || {
+                start.wait();
+                Keyring::open(&path).unwrap().ids()
+            };
+            let all = (0..8).map(|_| threads.spawn(open)).collect::<Vec<_>>();
+            all.into_iter().map(|one| one.join().unwrap()).collect::<std::collections::BTreeSet<_>>()
+        });
+        assert_eq!((ids.len(), fs::read_dir(&dir).unwrap().count()), (1, 1), "one key, and nothing beside its file");
+        fs::remove_dir_all(dir).unwrap();
     }
 
     #[test]

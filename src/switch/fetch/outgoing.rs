@@ -244,7 +244,9 @@ impl Fetch {
         slot: &Arc<Slot>,
         placed: &PlacedCall,
     ) -> Result<Option<(LeavingRow, Arc<Known>, Carriers)>, ()> {
-        let read = tokio::time::timeout(HELP_WAITS, self.read_leaving(slot, placed, None)).await;
+        // Without anything to fall back on, the call would show no number and no place.
+        let limit = if self.plans.for_help(slot.scope).is_some() { HELP_WAITS } else { HELP_WAITS * 5 };
+        let read = tokio::time::timeout(limit, self.read_leaving(slot, placed, None)).await;
         read.unwrap_or_else(|_| {
             tracing::warn!(scope = %slot.scope, "an emergency call did not wait for the database");
             Err(())

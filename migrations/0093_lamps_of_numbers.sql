@@ -13,7 +13,7 @@ create function note_number_lamps(tenants uuid[], numbers text[]) returns void
     insert into number_lamps (switch_id, domain, number)
     select distinct s.switch_id, at.domain, n.number
       from unnest(tenants, numbers) n (tenant_id, number)
-      join tenants t on t.id = n.tenant_id
+      join tenants t on t.id = n.tenant_id and t.status = 'active'
       join switches w on w.cluster_id = t.cluster_id
       join event_sockets s on s.switch_id = w.id
      cross join unnest(t.domain || t.former_domains) at (domain)

@@ -183,6 +183,12 @@ async fn nothing_in_the_database_names_a_person_who_was_erased() {
     let forward = json!({ "kind": "external", "name": "Her", "config": { "number": EVE, "on_behalf_of": extension } });
     let forward = node.makes(&format!("/v1/tenants/{tenant}/destinations"), forward).await;
     assert_eq!(forward.status, 201, "{}", forward.text());
+    stage
+        .sql(
+            "insert into chat_messages (tenant_id, id, author_id, sender, people, body)
+               values ($1, gen_random_uuid(), gen_random_uuid(), 'Ada', '{}', 'Please call 0151 1234 56 78 back')",
+        )
+        .await;
     stage.sql("insert into call_jobs (id, tenant_id, switch_id, extension_id, number, state)
                select gen_random_uuid(), $1, s.id, e.id, '015112345678', 'ended' from switches s, extensions e where e.tenant_id = $1 limit 1").await;
     stage

@@ -203,3 +203,20 @@ async fn messages_are_deleted_after_their_period_and_with_their_people() {
     assert_eq!(left["items"][0]["text"], "New");
     fleet.stage.stop().await;
 }
+
+#[actix_web::test]
+async fn a_message_is_heard_however_much_others_write_at_the_same_time() {
+    let fleet = Fleet::new().await;
+    let node = &fleet.stage.node;
+    let [bob, ann] = Agent::two(&fleet).await;
+    let other = node.tenant("other.test").await;
+    let mut to_ann = ann.hears(node, TOPICS).await;
+    writes(node, &bob, &ann, "One").await;
+    assert_eq!(next(&mut to_ann).await["text"], "One");
+    let many = "insert into chat_messages (tenant_id, id, author_id, sender, people, body)
+                select $1, gen_random_uuid(), $1, 'Somebody', '{}', 'x' from generate_series(1, 2500)";
+    sqlx::query(many).bind(other).execute(node.app.changes.pool()).await.unwrap();
+    writes(node, &bob, &ann, "Two").await;
+    assert_eq!(next(&mut to_ann).await["text"], "Two");
+    fleet.stage.stop().await;
+}

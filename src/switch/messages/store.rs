@@ -211,13 +211,14 @@ impl Sent {
     }
 }
 
-/// What was sent after a time, of all tenants.
-pub async fn sent_since(db: &PgPool, since: DateTime<Utc>, most: i64) -> sqlx::Result<Vec<Sent>> {
+/// What was sent after this, of all tenants, in its order.
+pub async fn sent_since(db: &PgPool, (since, after): (DateTime<Utc>, Uuid), most: i64) -> sqlx::Result<Vec<Sent>> {
     sqlx::query_as!(
         Sent,
         r#"select tenant_id as tenant, id, sender_id, sender, recipient_id, queue_id, people, body, sent_at
-             from chat_messages where sent_at > $1 order by sent_at limit $2"#,
+             from chat_messages where (sent_at, id) > ($1, $2) order by sent_at, id limit $3"#,
         since,
+        after,
         most
     )
     .fetch_all(db)

@@ -27,7 +27,7 @@ use crate::{
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// A row may become visible this long after its time.
 const MARGIN: TimeDelta = TimeDelta::seconds(10);
-/// The most rows of a look.
+/// The most rows that are read at once.
 const MOST: i64 = 1000;
 
 /// Runs for as long as the node does.
@@ -59,11 +59,20 @@ impl Told {
             self.began = store::now(pool).await? - TimeDelta::seconds(1);
             *self = Self { is_begun: true, newest: self.began, began: self.began, of: BTreeMap::new() };
         }
-        let since = (self.newest - MARGIN).max(self.began);
-        for sent in store::sent_since(pool, since, MOST).await? {
-            self.newest = self.newest.max(sent.sent_at);
-            if self.of.insert(sent.id, sent.sent_at).is_none() {
-                publish(live, &sent);
+        let mut after = ((self.newest - MARGIN).max(self.began), Uuid::nil());
+        loop {
+            let part = store::sent_since(pool, after, MOST).await?;
+            for sent in &part {
+                self.newest = self.newest.max(sent.sent_at);
+                if self.of.insert(sent.id, sent.sent_at).is_none() {
+                    publish(live, sent);
+                }
+            }
+            match part.last() {
+                Some(last) if part.len() >= usize::try_from(MOST).unwrap_or(usize::MAX) => {
+                    after = (last.sent_at, last.id);
+                }
+                _ => break,
             }
         }
         let kept = self.newest - MARGIN;

@@ -451,6 +451,30 @@ pub async fn write_contact(
     .map(|_| ())
 }
 
+/// The tenant's next messages between people, and notices.
+pub async fn chat(pool: &PgPool, tenant: Uuid, patterns: &[String], after: Uuid) -> sqlx::Result<Vec<Texts>> {
+    sqlx::query_as!(
+        Texts,
+        r#"with part as materialized (select id, body from chat_messages where tenant_id = $1 and id > $2 order by id limit $4)
+           select id, case when regexp_replace(body, '[^0-9]+', '', 'g') like any ($3) then body end as one, null::text as other
+             from part order by id"#,
+        tenant,
+        after,
+        patterns,
+        PART
+    )
+    .fetch_all(pool)
+    .await
+}
+
+pub async fn write_chat(pool: &PgPool, tenant: Uuid, id: Uuid, body: &str) -> sqlx::Result<()> {
+    // What is in a number's place may be longer than it.
+    sqlx::query!("update chat_messages set body = left($3, 2000) where tenant_id = $1 and id = $2", tenant, id, body)
+        .execute(pool)
+        .await
+        .map(|_| ())
+}
+
 /// Played calls of a sandbox, and labels, that may be meant.
 pub async fn plays(pool: &PgPool, tenant: Uuid, patterns: &[String]) -> sqlx::Result<Vec<Texts>> {
     sqlx::query_as!(

@@ -107,6 +107,7 @@ impl Look<'_> {
         self.events().await?;
         self.audit(&calls).await?;
         self.contacts().await?;
+        self.chat().await?;
         self.plays().await?;
         Ok(())
     }
@@ -395,6 +396,22 @@ impl Look<'_> {
             }
         }
         is_changed.then_some(fields)
+    }
+
+    async fn chat(&mut self) -> Result<()> {
+        let mut after = Uuid::nil();
+        loop {
+            let part = found::chat(self.pool, self.of.tenant, &self.patterns, after).await?;
+            let Some(last) = part.last().map(|message| message.id) else { return Ok(()) };
+            for message in part {
+                if let Some(body) = message.one.and_then(|body| self.person.masked_in_prose(&body)) {
+                    found::write_chat(self.pool, self.of.tenant, message.id, &body).await?;
+                    self.count(1);
+                }
+            }
+            after = last;
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 
     async fn plays(&mut self) -> Result<()> {

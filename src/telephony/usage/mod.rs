@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::{
     history::Direction,
     reports::{
-        By, Sums,
+        By, LEVEL_WITHIN, Sums,
         store::{self as figures, Asked, Whose},
     },
 };
@@ -240,7 +240,7 @@ pub async fn of_month(db: &mut PgConnection, tenant: Uuid, whose: &Whose, first:
         since: first,
         until: last,
         zone: whose.zone.clone(),
-        within_seconds: 20,
+        within_seconds: LEVEL_WITHIN,
     };
     let mut sums = [Sums::default(), Sums::default(), Sums::default()];
     for (sums, direction) in sums.iter_mut().zip([None, Some(Direction::Inbound), Some(Direction::Outbound)]) {

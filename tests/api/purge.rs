@@ -229,3 +229,40 @@ async fn a_purge_waits_for_no_switch_that_came_after_the_tenants_last_call() {
     assert_eq!(waits("again.test", false, false).await.len(), 2);
     node.stop().await;
 }
+
+#[actix_web::test]
+async fn a_name_that_is_looked_up_while_its_tenant_is_purged_is_gone_with_it() {
+    let database = Database::new().await;
+    let node = Node::new(&database).await;
+    let mut db = database.connect().await;
+    let tenant = made(&node, "/v1/tenants", json!({ "domain": "looked.test", "name": "Looked up" })).await;
+    let tenant = tenant["id"].as_str().unwrap();
+    let carrier = json!({ "name": "Theirs", "tenant_id": tenant, "config": { "host": "gone.carrier.test" } });
+    made(&node, "/v1/carriers", carrier).await;
+    // A node is about to look its carriers up. The node of this test may have come first.
+    let pool = node.app.changes.pool();
+    let looking = loop {
+        sqlx::query("delete from resolved_hosts").execute(&mut db).await.unwrap();
+        let mut looking = pool.begin().await.unwrap();
+        let due = dialplane::telephony::carriers::store::unresolved_hosts(&mut *looking).await.unwrap();
+        if due == ["gone.carrier.test"] {
+            break looking;
+        }
+    };
+
+    let gone = format!("/v1/tenants/{tenant}?cascade=true&purge=now");
+    let purge = node.api("DELETE", &gone, Value::Null);
+    let committed = async {
+        let waits = "select count(*) from pg_stat_activity
+                      where datname = current_database() and wait_event_type = 'Lock' and query like '%from carriers%'";
+        while sqlx::query_scalar::<_, i64>(waits).fetch_one(&mut db).await.unwrap() == 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        looking.commit().await.unwrap();
+    };
+    let (purged, ()) = tokio::join!(purge, committed);
+    assert_eq!(purged.status, 204, "{}", purged.text());
+    let left = "select host from resolved_hosts";
+    let left = sqlx::query_scalar::<_, String>(left).fetch_all(&mut db).await.unwrap();
+    assert!(left.is_empty(), "{left:?}");
+}

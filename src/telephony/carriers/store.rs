@@ -480,14 +480,22 @@ pub async fn sick(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<(Uuid, CarrierCon
 }
 
 /// Host names of active carriers and of clusters that were not looked up within a minute. Takes them, so that other nodes don't
-/// look them up too.
+/// look them up too. Their carriers are locked: a tenant whose data is removed at this moment leaves no name behind.
 pub async fn unresolved_hosts(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<String>> {
     sqlx::query_scalar!(
         r#"
+        with due as (
+            select lower(split_part(c.config ->> 'host', ':', 1)) as host
+              from carriers c
+              left join resolved_hosts r on r.host = lower(split_part(c.config ->> 'host', ':', 1))
+             where c.status = 'active' and (r.tried_at is null or r.tried_at < now() - interval '1 minute')
+             order by c.id
+               for key share of c
+        )
         insert into resolved_hosts (host)
         select named.host
-          from (select distinct lower(split_part(config ->> 'host', ':', 1)) as host from carriers where status = 'active'
-                union select distinct lower(domain) from clusters cross join unnest(sip_domains) domain) named
+          from (select host from due
+                union select lower(domain) from clusters cross join unnest(sip_domains) domain) named
           left join resolved_hosts r on r.host = named.host
          where named.host !~ '^[0-9.]+$' and (r.tried_at is null or r.tried_at < now() - interval '1 minute')
          order by named.host

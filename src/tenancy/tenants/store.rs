@@ -244,11 +244,14 @@ pub async fn delete(db: &mut PgConnection, id: Uuid) -> sqlx::Result<Removed> {
     sqlx::query!("delete from destination_refs where tenant_id = $1", id).execute(&mut *db).await?;
     sqlx::query!("delete from call_meters where scope = $1", id).execute(&mut *db).await?;
     sqlx::query!("update carriers set sheet_id = null where tenant_id = $1", id).execute(&mut *db).await?;
+    // Whoever looks up a carrier's host holds the carrier meanwhile (`carriers::store::unresolved_hosts`).
+    sqlx::query!("select id from carriers where tenant_id = $1 order by id for update", id).fetch_all(&mut *db).await?;
     sqlx::query!(
         "delete from resolved_hosts
-          where host in (select lower(split_part(config ->> 'host', ':', 1)) from carriers where tenant_id = $1
-                         except
-                         select lower(split_part(config ->> 'host', ':', 1)) from carriers where tenant_id is distinct from $1)",
+          where host not in (select lower(split_part(config ->> 'host', ':', 1)) from carriers
+                              where tenant_id is distinct from $1 and config ->> 'host' is not null
+                              union all
+                             select lower(domain) from clusters cross join unnest(sip_domains) domain)",
         id
     )
     .execute(&mut *db)

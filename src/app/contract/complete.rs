@@ -58,7 +58,7 @@ const REFUSALS: &[(u16, &str, &str)] = &[
     ),
     (401, "Unauthorized", "There is no key or token, or it is not valid."),
     (403, "Forbidden", "Whoever asks may not do this."),
-    (404, "NotFound", "There is no such thing, or it belongs to another tenant."),
+    (404, "NotFound", "Not found, or it belongs to another tenant."),
     (405, "MethodNotAllowed", "The path does not have this method. `Allow` says which ones it has."),
     (408, "RequestTimeout", "The body came too slowly."),
     (

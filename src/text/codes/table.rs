@@ -65,33 +65,33 @@ codes! {
     ErasuresUnderWay "erasures_under_way" Conflict Wait "{most} people are being erased already. Try again when one of these erasures is done." "Es werden schon {most} Personen gelöscht. Versuchen Sie es wieder, wenn eine dieser Löschungen fertig ist.";
     OwnNumber "own_number" Field Correct "is a phone number of your own" "ist eine eigene Rufnummer";
     // Voicemail.
-    VoicemailAway "voicemail_away" Unavailable Wait "The switch that keeps the messages can't be asked right now. Try again in a moment." "Die Anlage, auf der die Nachrichten liegen, ist gerade nicht erreichbar. Versuchen Sie es gleich noch einmal.";
-    VoicemailRefused "voicemail_refused" Conflict ReadAgain "The switch did not do that with the mailbox: {answer}." "Die Anlage hat das mit dem Anrufbeantworter nicht getan: {answer}.";
-    VoicemailNotHere "voicemail_not_here" Unavailable Wait "The sound of this message has not come from the switch yet. Try again in some seconds." "Der Ton dieser Nachricht ist noch nicht von der Anlage gekommen. Versuchen Sie es in einigen Sekunden wieder.";
+    VoicemailAway "voicemail_away" Unavailable Wait "The switch that keeps the messages can't be asked right now. Try again in a moment." "Der Switch, auf dem die Nachrichten liegen, ist gerade nicht erreichbar. Versuchen Sie es gleich noch einmal.";
+    VoicemailRefused "voicemail_refused" Conflict ReadAgain "The switch refused to change the mailbox: {answer}." "Der Switch hat die Änderung am Postfach abgelehnt: {answer}.";
+    VoicemailNotHere "voicemail_not_here" Unavailable Wait "The sound of this message has not come from the switch yet. Try again in some seconds." "Der Ton dieser Nachricht ist noch nicht vom Switch gekommen. Versuchen Sie es in einigen Sekunden wieder.";
     GreetingNotRecorded "greeting_not_recorded" Field Correct "was not recorded yet" "wurde noch nicht aufgesprochen";
     HasNoVoicemail "has_no_voicemail" Field Correct "takes no messages" "nimmt keine Nachrichten an";
     // Acting on calls.
     CallGone "call_gone" NotFound ReadAgain "The call is over, or it is not yours." "Das Gespräch ist zu Ende, oder es ist nicht Ihres.";
     NoPhoneInCall "no_phone_in_call" Conflict ReadAgain "None of your phones is in this call, so there is nobody to do this for." "An diesem Gespräch ist keines Ihrer Telefone beteiligt: Es gibt niemanden, für den das geschehen könnte.";
-    NoWrapUp "no_wrap_up" Conflict ReadAgain "There is no call of a queue that ended a moment ago, so there is no time after it to change." "Es ist nicht gerade ein Anruf aus einer Warteschlange zu Ende gegangen: Es gibt keine Nachbearbeitung, die sich ändern ließe.";
+    NoWrapUp "no_wrap_up" Conflict ReadAgain "The agent is not in wrap-up, so there is nothing to change." "Der Mitarbeiter ist nicht in der Nachbearbeitung: Es gibt nichts zu ändern.";
     NotConnected "not_connected" Conflict ReadAgain "The phone is connected with nobody right now." "Das Telefon ist gerade mit niemandem verbunden.";
-    PageNotThere "page_not_there" Conflict ReadAgain "The page that asks for the call is not registered at the call's switch." "Die Seite, die das Gespräch zurückholen möchte, ist an der Anlage des Gesprächs nicht angemeldet.";
+    PageNotThere "page_not_there" Conflict ReadAgain "The page that asks for the call is not registered at the call's switch." "Die Seite, die das Gespräch zurückholen möchte, ist am Switch des Gesprächs nicht angemeldet.";
     NotBroughtBack "not_brought_back" Conflict ReadAgain "The page did not answer, so the call could not be brought back to it." "Die Seite hat nicht geantwortet, deshalb ließ sich das Gespräch nicht zurückholen.";
     WrongReturnSeconds "wrong_return_seconds" Unprocessable Correct "Give 10 to 600 seconds, or 0 if nobody is to be sent on." "Geben Sie 10 bis 600 Sekunden an, oder 0, wenn niemand weitergeleitet werden soll.";
     NotAnsweredYet "not_answered_yet" Conflict ReadAgain "Nobody has answered yet." "Es hat noch niemand abgehoben.";
-    NobodyAside "nobody_aside" Conflict ReadAgain "Nobody of this call waits while another is asked. Begin with the action consult." "In diesem Gespräch wartet niemand, während jemand anderes gefragt wird. Beginnen Sie mit der Aktion consult.";
-    SomebodyAside "somebody_aside" Conflict ReadAgain "Somebody of this call waits already while another is asked." "In diesem Gespräch wartet schon jemand, während jemand anderes gefragt wird.";
-    NobodyPays "nobody_pays" Conflict ChangeFirst "Whoever waits can be sent to {to} only by somebody with an extension of their own that may call there, for it pays. They stay where they are." "Wer wartet, kann nur von jemandem an {to} gesendet werden, dessen eigene Nebenstelle dort anrufen darf: Sie bezahlt. Der Anrufer bleibt, wo er ist.";
+    NobodyAside "nobody_aside" Conflict ReadAgain "No consultation is in progress on this call. Begin with the action consult." "In diesem Gespräch läuft keine Rückfrage. Beginnen Sie mit der Aktion consult.";
+    SomebodyAside "somebody_aside" Conflict ReadAgain "A consultation is already in progress on this call." "In diesem Gespräch läuft schon eine Rückfrage.";
+    NobodyPays "nobody_pays" Conflict ChangeFirst "Sending the waiting caller to {to} needs an extension of your own that may call there, because it is charged. The caller stays where they are." "Um den wartenden Anrufer an {to} weiterzugeben, brauchen Sie eine eigene Nebenstelle, die dort anrufen darf, denn sie zahlt. Der Anrufer bleibt, wo er ist.";
     NotSentThere "not_sent_there" Conflict ChangeFirst "A call to {to} would go nowhere ({reason}). Whoever waits stays where they are." "Ein Anruf an {to} ginge nirgendwohin ({reason}). Der Anrufer bleibt, wo er ist.";
     CantBePlayed "cant_be_played" Conflict ReadDescription "This can't be done to a call that is played in a sandbox: docs/sandbox.md lists what can." "Das geht nicht bei einem Gespräch, das in einem Testmandanten gespielt wird: docs/sandbox.md nennt, was geht.";
     NotParked "not_parked" Conflict ReadAgain "The call is not parked." "Das Gespräch ist nicht geparkt.";
     IsRecorded "is_recorded" Conflict ReadAgain "The call is recorded already." "Das Gespräch wird schon aufgezeichnet.";
-    RecordedByPolicy "recorded_by_policy" Forbidden AskAdministrator "The company records this call. You can pause the recording, but only a manager can stop it." "Das Unternehmen zeichnet dieses Gespräch auf. Sie können die Aufzeichnung anhalten, beenden kann sie nur eine Führungskraft.";
+    RecordedByPolicy "recorded_by_policy" Forbidden AskAdministrator "The company records this call. You can pause the recording, but only a manager can stop it." "Das Unternehmen zeichnet dieses Gespräch auf. Sie können die Aufzeichnung anhalten, beenden kann sie nur eine Leitung.";
     NotRecorded "not_recorded" Conflict ReadAgain "The call is not recorded." "Das Gespräch wird nicht aufgezeichnet.";
     CallBackUnderWay "call_back_under_way" Conflict ReadAgain "An agent's phone calls this number at this moment. End that call, or wait until it is over." "Gerade ruft ein Mitarbeiter diese Nummer an. Beenden Sie dieses Gespräch, oder warten Sie, bis es vorbei ist.";
     CallBackOver "call_back_over" Conflict ReadAgain "Nobody will call this number any more: it was reached, given up or cancelled." "Diese Nummer wird nicht mehr angerufen: Sie wurde erreicht, aufgegeben oder abgebrochen.";
     ActedOn "acted_on" Conflict ReadAgain "Somebody else acts on this call at this moment. Read it again before you try again." "Gerade führt jemand anderes an diesem Gespräch etwas aus. Lesen Sie es noch einmal, bevor Sie es wieder versuchen.";
-    SwitchRefused "switch_refused" Conflict ReadAgain "The switch refused: {answer}. The call has changed, perhaps because somebody else was faster." "Die Anlage hat abgelehnt: {answer}. Das Gespräch ist anders als eben, vielleicht war jemand schneller.";
+    SwitchRefused "switch_refused" Conflict ReadAgain "The switch refused: {answer}. The call has changed, perhaps because somebody else was faster." "Der Switch hat abgelehnt: {answer}. Das Gespräch ist anders als eben, vielleicht war jemand schneller.";
     NoPhoneRegistered "no_phone_registered" Conflict ChangeFirst "No phone of the extension {extension} is registered." "Kein Telefon der Nebenstelle {extension} ist angemeldet.";
     WhichPhone "which_phone" Unprocessable Correct "Say whose phone is called first: agent_id or extension_id." "Sagen Sie, wessen Telefon zuerst angerufen wird: agent_id oder extension_id.";
     TooManyMessages "too_many_messages" TooMany Wait "At most {most} messages a minute. Try again in a while." "Höchstens {most} Nachrichten in einer Minute. Versuchen Sie es etwas später noch einmal.";
@@ -165,10 +165,10 @@ codes! {
     TooManySignIns "too_many_sign_ins" Unavailable Wait "Too many sign-ins at once. Try again in a moment." "Zu viele Anmeldungen auf einmal. Versuchen Sie es gleich noch einmal.";
     UploadsWait "uploads_wait" Unavailable Wait "Other uploads are being worked on. Try again in a minute." "Andere Importe werden gerade bearbeitet. Versuchen Sie es in einer Minute noch einmal.";
     NodeStops "node_stops" Unavailable Wait "This node is about to stop. Try again in a moment: another one serves you." "Dieser Knoten wird gerade beendet. Versuchen Sie es gleich noch einmal: Dann bedient Sie ein anderer.";
-    SwitchUnheard "switch_unheard" Unavailable Wait "Nothing is known right now of the switch that has the call. Try again in a moment." "Von der Anlage, auf der das Gespräch ist, ist gerade nichts bekannt. Versuchen Sie es gleich noch einmal.";
-    SwitchAway "switch_away" Unavailable Wait "The switch takes no commands right now, so nothing was done. Try again in a moment." "Die Anlage nimmt gerade keine Befehle an: Es ist nichts geschehen. Versuchen Sie es gleich noch einmal.";
-    NotSeenToHappen "not_seen_to_happen" Unavailable ReadAgain "The switch was told, and within {seconds} seconds nothing showed that it was done. Read the call again." "Die Anlage hat den Befehl, aber {seconds} Sekunden lang war nicht zu sehen, dass sie ihn ausgeführt hat. Lesen Sie das Gespräch noch einmal.";
-    NoSwitchForCall "no_switch_for_call" Conflict Wait "No switch can make the call right now. Try again in a moment." "Gerade kann keine Anlage den Anruf herstellen. Versuchen Sie es gleich noch einmal.";
+    SwitchUnheard "switch_unheard" Unavailable Wait "The switch that has the call can't be heard right now. Try again in a moment." "Der Switch, auf dem das Gespräch ist, meldet sich gerade nicht. Versuchen Sie es gleich noch einmal.";
+    SwitchAway "switch_away" Unavailable Wait "The switch takes no commands right now, so nothing was done. Try again in a moment." "Der Switch nimmt gerade keine Befehle an: Es ist nichts geschehen. Versuchen Sie es gleich noch einmal.";
+    NotSeenToHappen "not_seen_to_happen" Unavailable ReadAgain "The switch took the command but did not confirm it within {seconds} seconds. Read the call again." "Der Switch hat den Befehl angenommen, aber {seconds} Sekunden lang nicht bestätigt. Lesen Sie das Gespräch noch einmal.";
+    NoSwitchForCall "no_switch_for_call" Conflict Wait "No switch can make the call right now. Try again in a moment." "Gerade kann kein Switch den Anruf herstellen. Versuchen Sie es gleich noch einmal.";
     DatabaseUnavailable "database_unavailable" Unavailable Wait "The database is not available right now. Try again in a moment." "Die Datenbank ist gerade nicht erreichbar. Versuchen Sie es gleich noch einmal.";
     DatabaseFull "database_full" Unavailable MakeDiskRoom "The database's disk is full: nothing was changed. Try again when there is room." "Die Festplatte der Datenbank ist voll: Es wurde nichts geändert. Versuchen Sie es wieder, wenn Platz ist.";
     Internal "internal" Internal Report "Something went wrong on our side. The log has details under this id." "Bei uns ist etwas schiefgegangen. Unter dieser Kennung stehen Einzelheiten im Log.";
@@ -223,8 +223,8 @@ codes! {
     NoLines "no_lines" Field CorrectFile "has no lines" "hat keine Zeilen";
     NotCsv "not_csv" Field CorrectFile "is not CSV: {reason}" "ist keine CSV-Datei: {reason}";
     SpreadsheetNotCsv "spreadsheet_not_csv" Field CorrectFile "is a spreadsheet ({kind}), not a CSV file: open it, choose Save As, and pick CSV UTF-8" "ist eine Tabelle ({kind}), keine CSV-Datei: Öffnen Sie sie, wählen Sie „Speichern unter“ und dann „CSV UTF-8“";
-    UnknownColumn "unknown_column" Field CorrectFile "has the column {column}, which nothing is taken from: delete it" "hat die Spalte {column}, aus der nichts übernommen wird: Löschen Sie sie";
-    FurtherColumn "further_column" Field CorrectFile "has {value} in a column of its own, which nothing is taken from: each number needs a line of its own" "hat {value} in einer eigenen Spalte, aus der nichts übernommen wird: Jede Nummer braucht ihre eigene Zeile";
+    UnknownColumn "unknown_column" Field CorrectFile "has an unknown column {column}: delete it" "hat die unbekannte Spalte {column}: Löschen Sie sie";
+    FurtherColumn "further_column" Field CorrectFile "has {value} in an unknown column: each number needs a line of its own" "hat {value} in einer unbekannten Spalte: Jede Nummer braucht ihre eigene Zeile";
     QuoteNotClosed "quote_not_closed" Field CorrectFile "has a quotation mark in line {line} that is never closed, so the rest of it can't be read" "hat in Zeile {line} ein Anführungszeichen, das nicht geschlossen wird: Der Rest ist nicht lesbar";
     NoColumn "no_column" Field CorrectFile "has no column {column}: the first line must name the columns" "hat keine Spalte {column}: Die erste Zeile muss die Spalten nennen";
     NotANumber "not_a_number" Field Correct "must be a number" "muss eine Zahl sein";
@@ -412,7 +412,7 @@ codes! {
 /// The German name of a resource, or its English name if it has no other.
 pub(super) fn thing(english: &str) -> &str {
     match english {
-        "agent" => "Person",
+        "agent" => "Mitarbeiter",
         "tenant" => "Mandant",
         "former domain" => "frühere Domain",
         "page" => "Durchsage",

@@ -5,6 +5,7 @@ import { Returns } from "./phone-return.js";
 import { keyTone, microphone, mix, sendTo, wantedAudio } from "./phone-sound.js";
 
 const GATHERING = 500;
+const OWN_ADDRESSES = 50;
 // How many looks without a packet until it is asked whether the switch waits for this page.
 const SILENT = 3;
 
@@ -59,9 +60,11 @@ class Call {
     };
     if (session.connection) heard(session.connection);
     session.on("peerconnection", ({ peerconnection }) => heard(peerconnection));
-    // The INVITE waits for the end of gathering, which is seconds away with a STUN server that does not answer.
+    // INVITE and answer wait for the end of gathering, which is seconds away with a STUN server that does not answer. Without any, there are only
+    // this computer's own addresses, which come at once.
     let gathered = null;
-    session.on("icecandidate", ({ ready }) => { gathered ??= setTimeout(ready, GATHERING); });
+    const asksOthers = this.calls.line?.account.ice_servers?.length > 0;
+    session.on("icecandidate", ({ ready }) => { gathered ??= setTimeout(ready, asksOthers ? GATHERING : OWN_ADDRESSES); });
     on("progress", ({ response }) => {
       if (!this.isIncoming && this.state === "calling") this.to("ringing_there", { hears: Boolean(response?.body) });
     });

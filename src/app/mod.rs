@@ -1,4 +1,6 @@
-//! The top group: the application as a value that is built from settings and a database; its router, pages and command line.
+//! The top group: the application as a value that is built from settings and a database; its router and pages, its command line, the API's
+//! description, and the jobs of a whole node (retention, monitoring, backups). No rule of a subject lives here: handlers and commands ask the
+//! groups below, and nothing imports this group.
 
 mod backlog_store;
 pub mod backup;

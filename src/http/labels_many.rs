@@ -65,10 +65,10 @@ pub async fn keep<'a>(
 
 /// The entry of the audit log for a new thing, with its labels.
 #[must_use]
-pub fn audited<'a>(mut entry: Audit<'a>, kind: Kind, of: &Labels) -> Audit<'a> {
-    if *of != Labels::default()
+pub fn audited<'a>(mut entry: Audit<'a>, kind: Kind, labels: &Labels) -> Audit<'a> {
+    if *labels != Labels::default()
         && let Some(Value::Object(after)) = &mut entry.after
-        && let Value::Object(more) = labels::shown(kind, of)
+        && let Value::Object(more) = labels::shown(kind, labels)
     {
         after.extend(more);
     }

@@ -1,4 +1,4 @@
-//! What every handler needs: problems, JSON input, versions and idempotency, turns for large uploads. The router is in `app`, and
+//! What every handler needs: problems, JSON input, versions and idempotency, labels (`external_id`, `metadata`), turns for large uploads. The router is in `app`, and
 //! `tenancy::auth` decides who the caller is.
 
 pub mod bulk;

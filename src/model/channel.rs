@@ -30,6 +30,8 @@ pub const CALL_BACK: &str = "dialplane_call_back";
 /// On a phone's channel that calls a number of another tenant of its cluster: its own tenant, its extension, and the number. From then on, all
 /// else on the channel is the other tenant's.
 pub const ON_NET: &str = "dialplane_on_net";
+/// On a caller who waits in a queue: when they were last told their place, in seconds since 1970.
+pub const ANNOUNCED_AT: &str = "dialplane_told";
 /// How often the call was led on, so that circles end.
 pub const HOPS: &str = "dialplane_hops";
 /// Its value on a call of a phone that may only call for help.

@@ -88,6 +88,24 @@ impl Sorted {
     }
 }
 
+/// Runs a statement in the order that a list is wanted in, after the last thing of the page before. `$rows`: a macro that makes the statement
+/// with this end of its conditions and its order. `$id`: the column, `$after`, `$key` and `$down`: the parameters with `window.after`, `key`
+/// and `is_down`. The statement names the keys to compare `k.key` and `k.after`.
+macro_rules! in_order {
+    ($sorted:expr, $rows:ident, $id:tt, $after:tt, $key:tt, $down:tt) => {
+        if $sorted.is_plain() {
+            $rows!($id " > " $after " and (" $key "::text is null or " $down "::bool) order by " $id)
+        } else {
+            $rows!(
+                "(" $key "::text is null or case when " $down " then (k.key, " $id ") < (k.after, " $after ") else (k.key, " $id
+                ") > (k.after, " $after ") end)\n             order by case when " $down " then null else k.key end, case when " $down
+                " then null else " $id " end, k.key desc, " $id " desc"
+            )
+        }
+    };
+}
+pub(crate) use in_order;
+
 /// A number as a key that is compared as text, also below zero, as statements write it.
 #[must_use]
 pub fn number_key(number: i32) -> String {

@@ -87,7 +87,7 @@ impl Topic {
         Self::MessageReceived,
     ];
 
-    /// Whether only those hear of it whom it is about, whatever their role. Webhooks get nothing of it.
+    /// Whether only the people concerned get it, whatever their role. Webhooks never do.
     #[must_use]
     pub fn is_private(self) -> bool {
         self == Self::MessageReceived

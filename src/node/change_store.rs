@@ -72,6 +72,38 @@ pub async fn write_audit(
     .map(|_| ())
 }
 
+/// The audit entry of a change that somebody made at a phone. `after`: the fields that were changed.
+pub async fn audit_by_phone(
+    db: &mut PgConnection,
+    tenant: Uuid,
+    resource: String,
+    after: serde_json::Value,
+) -> sqlx::Result<()> {
+    let entry = AuditColumns {
+        ids: vec![Uuid::now_v7()],
+        tenants: vec![Some(tenant)],
+        actions: vec!["update".to_owned()],
+        resources: vec![resource],
+        before: vec![None],
+        after: vec![Some(after)],
+    };
+    write_audit(db, "phone", None, &entry).await
+}
+
+/// Ends a change that somebody made at a phone, with its audit entry. Returns the tenant's new generation.
+pub async fn commit_by_phone(
+    mut tx: sqlx::Transaction<'_, sqlx::Postgres>,
+    tenant: Uuid,
+    resource: String,
+    after: serde_json::Value,
+) -> sqlx::Result<i64> {
+    audit_by_phone(&mut tx, tenant, resource, after).await?;
+    let generation =
+        sqlx::query_scalar!("select generation from generation where scope = $1", tenant).fetch_one(&mut *tx).await?;
+    tx.commit().await?;
+    Ok(generation)
+}
+
 /// Adds fields to an entry of this transaction. `false` if it is gone or has no fields.
 pub async fn add_to_audit(
     db: &mut PgConnection,

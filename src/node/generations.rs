@@ -19,7 +19,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_web::web::Bytes;
+use bytes::Bytes;
 use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 

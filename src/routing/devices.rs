@@ -20,14 +20,14 @@ impl Route {
         }
     }
 
-    /// Has these devices ring. `of`: the devices of an extension, if there are several.
-    pub fn ring_devices(&mut self, mut of: impl FnMut(&SipUsername) -> Vec<DeviceId>) {
+    /// Has these devices ring. `devices_of`: the devices of an extension, if there are several.
+    pub fn ring_devices(&mut self, mut devices_of: impl FnMut(&SipUsername) -> Vec<DeviceId>) {
         match self {
-            Self::Ring(ring) if ring.is_fork() => ring.devices = of(&ring.extension),
+            Self::Ring(ring) if ring.is_fork() => ring.devices = devices_of(&ring.extension),
             Self::RingGroup(group) if group.is_fork() => {
                 let mut more = MOST_LEGS.saturating_sub(group.members.len());
                 for member in group.members.iter_mut().filter(|member| member.forward.is_none()) {
-                    let devices = of(&member.extension);
+                    let devices = devices_of(&member.extension);
                     // Those whose devices are too many for one call ring one.
                     if let Some(rest) = more.checked_sub(devices.len().saturating_sub(1)) {
                         more = rest;

@@ -317,7 +317,7 @@ fn check_pattern(text: &str) -> Result<(), String> {
     if text.starts_with(['_', '/']) {
         return Err("has an expression that begins with _ or /: write a regular expression".into());
     }
-    crate::routing::entries::Pattern::parse(text).map_err(|error| format!("has an expression that {error}"))?;
+    super::patterns::Pattern::parse(text).map_err(|error| format!("has an expression that {error}"))?;
     // The two engines read other groups differently: to a switch, (?R) is a recursion.
     let flags_are_plain =
         text.match_indices("(?").all(|(at, _)| [":", "i)", "i:"].iter().any(|plain| text[at + 2..].starts_with(plain)));

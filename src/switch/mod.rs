@@ -1,5 +1,6 @@
-//! Everything between Dialplane and FreeSWITCH: fetches, event sockets, import and export of its files, and explaining to
-//! people what a switch would get.
+//! Everything between Dialplane and FreeSWITCH: fetches; event sockets, and what is heard and done over them (live state, agents' status,
+//! call control, lamps, messages, call-backs, voicemail); registered phones; recordings' sender; sandboxes' played calls; import and export of
+//! its files; explaining to people what a switch would get. Rules of routing, and what tenants have, don't live here.
 
 pub mod agents;
 pub mod call_backs;

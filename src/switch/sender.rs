@@ -370,8 +370,8 @@ fn recordings(folder: &Path) -> io::Result<Vec<(FileName, PathBuf)>> {
 
 /// The files of messages in mod_voicemail's folder: `DOMAIN/MAILBOX/msg_….wav`.
 fn messages_in(folder: &Path) -> io::Result<BTreeSet<String>> {
-    let folders = |of: &Path| {
-        let entries = fs::read_dir(of)?.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    let folders = |folder: &Path| {
+        let entries = fs::read_dir(folder)?.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
         Ok::<_, io::Error>(entries.filter_map(|entry| entry.file_name().into_string().ok()).collect::<Vec<_>>())
     };
     let mut found = BTreeSet::new();

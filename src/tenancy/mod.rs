@@ -1,4 +1,5 @@
-//! Who exists and who may do what: tenants, users, sign-in, keys, the audit log and mails; clusters and switches. Each subject
+//! Who exists and who may do what: tenants and for how long what they leave is kept, users, sign-in, keys, webhooks, the audit log and
+//! mails; clusters and switches. Each subject
 //! is a folder with rules in `mod.rs`, all its SQL in `store.rs` and thin handlers in `api.rs`. Nothing here knows of phones.
 
 pub mod audit;

@@ -233,7 +233,7 @@ async fn a_purge_waits_for_no_switch_that_came_after_the_tenants_last_call() {
 #[actix_web::test]
 async fn a_name_that_is_looked_up_while_its_tenant_is_purged_is_gone_with_it() {
     let database = Database::new().await;
-    let node = Node::new(&database).await;
+    let node = Node::start(&database).await;
     let mut db = database.connect().await;
     let tenant = made(&node, "/v1/tenants", json!({ "domain": "looked.test", "name": "Looked up" })).await;
     let tenant = tenant["id"].as_str().unwrap();

@@ -151,3 +151,37 @@ async fn agents_and_managers_hear_their_own_messages_administrators_all_of_the_t
     assert_eq!(list.status, 404, "no extension of theirs");
     stage.node.stop().await;
 }
+
+#[actix_web::test]
+async fn messages_are_counted_for_whoever_may_hear_them() {
+    let stage = Stage::new().await;
+    let node = &stage.node;
+    let path = "/v1/voicemail/counts";
+    let pool = node.app.changes.pool();
+    let more = "insert into voicemail_messages (tenant_id, id, extension_id, switch_id, message, file, caller_number, caller_name, received_at, seconds,
+                                                is_urgent, read_at)
+                select tenant_id, gen_random_uuid(), extension_id, switch_id, gen_random_uuid(), file, caller_number, caller_name, received_at, 1, $2, $3
+                  from voicemail_messages where id = $1";
+    for (is_urgent, read_at) in [(true, None), (true, Some(chrono::Utc::now())), (false, Some(chrono::Utc::now()))] {
+        sqlx::query(more).bind(stage.message).bind(is_urgent).bind(read_at).execute(pool).await.unwrap();
+    }
+    // A mailbox without messages, and another tenant with one more extension of the same number.
+    node.extension(stage.tenant, json!({ "number": "72" })).await;
+    let other = node.tenant("other.test").await;
+    node.extension(other, json!({ "number": "71" })).await;
+    let asked = format!("{path}?tenant_id={}", stage.tenant);
+    let counted = node.api("GET", &asked, Value::Null).await;
+    assert_eq!(counted.status, 200, "{}", counted.text());
+    let items = counted.json()["items"].as_array().unwrap().clone();
+    assert_eq!(items.len(), 1, "{items:?}");
+    let count = |what: &str| items[0][what].as_i64().unwrap();
+    assert_eq!((&items[0]["extension"], count("new"), count("urgent"), count("heard")), (&json!("71"), 2, 1, 2));
+
+    let own = stage.agent.ask(node, "GET", path, Value::Null).await;
+    assert_eq!(own.json()["items"], json!(items), "{}", own.text());
+    let colleague = person(node, Some(stage.tenant), Role::Agent, "colleague@acme.test").await;
+    assert_eq!(colleague.ask(node, "GET", path, Value::Null).await.json()["items"], json!([]));
+    let theirs = format!("{path}?tenant_id={other}");
+    assert_eq!(node.api("GET", &theirs, Value::Null).await.json()["items"], json!([]));
+    stage.node.stop().await;
+}

@@ -222,7 +222,13 @@ async fn a_repeated_request_makes_one_call_and_a_job_follows_it_to_its_end() {
     assert_eq!(node.api("POST", &format!("{}/drain", fleet.switch), Value::Null).await.status, 200);
     assert!(node.api("GET", &fleet.switch, Value::Null).await.json()["draining_since"].is_string());
     assert_eq!(code(&node.api("POST", &path, new.clone()).await), (409, "no_switch_for_call".into()));
+    // Its phones have to look soon whether they should be elsewhere, and are let in as before.
+    let (hash, brief) = ("name=\"a1-hash\"", "<variable name=\"sip-force-expires\" value=\"60\"");
+    let leaving = node.sign_in(phone, domain).await.text().replace("&#45;", "-");
+    assert!(leaving.contains(hash) && leaving.contains(brief), "{leaving}");
     assert_eq!(node.api("POST", &format!("{}/resume", fleet.switch), Value::Null).await.status, 200);
+    let back = node.sign_in(phone, domain).await.text().replace("&#45;", "-");
+    assert!(back.contains(hash) && !back.contains(brief), "{back}");
 
     // Each answer says how many more a tenant may begin in this second.
     let again = node.api("POST", &path, new.clone()).await;

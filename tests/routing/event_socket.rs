@@ -40,6 +40,8 @@ pub struct Played {
     pub variables: BTreeMap<(Uuid, &'static str), String>,
     /// What else it lists: the last word of `show …` or mod_callcenter's list, and the rows.
     pub lists: BTreeMap<&'static str, Vec<serde_json::Value>>,
+    /// What its profile says of its phones.
+    pub described: String,
     /// Every command that changes something.
     pub told: Vec<String>,
     /// The events that it was told to fire, each with its headers.
@@ -235,6 +237,7 @@ impl Played {
                 let list = self.lists.get(list).cloned().unwrap_or_else(|| self.of_callcenter(list));
                 return serde_json::json!({ "command": "callcenter_config", "response": list }).to_string();
             }
+            "sofia status profile internal reg" => return self.described.clone(),
             "conference json_list" => return "-OK No active conferences.\n".into(),
             "valet_info" => return "<lots>\n</lots>\n".into(),
             _ if command.starts_with("uuid_getvar ") && command.ends_with(" dialplane_tenant") => {

@@ -210,6 +210,7 @@ async fn what_goes_on_already_is_read_when_a_node_comes_and_lost_events_are_made
         has.lists.insert("channels", vec![channel(a, "inbound", &phone), channel(b, "outbound", "1099")]);
         has.lists.insert("bridged_calls", vec![json!({ "uuid": a, "b_uuid": b })]);
         has.lists.insert("registrations", vec![registration]);
+        has.described = "Call-ID:    \tone\nAgent:      \tSnom D785\nPing-Time:\t23.50\n\n".into();
         // A list has the extensions' numbers only.
         for (name, value) in [("dialplane_extension", "x"), ("user_name", &*phone), ("domain_name", &*domain)] {
             has.variables.insert((a, name), value.to_owned());
@@ -224,7 +225,9 @@ async fn what_goes_on_already_is_read_when_a_node_comes_and_lost_events_are_made
     let agents = shown["items"][0]["legs"].as_array().unwrap().iter().map(|leg| leg["agent_id"].clone());
     assert_eq!(agents.collect::<Vec<_>>(), [json!(fleet.stage.agent), Value::Null], "{shown}");
     let phones = format!("/v1/live/registrations?tenant_id={}", fleet.stage.tenant);
-    assert_eq!(until(&second, &phones, |shown| count(shown) == 1).await["items"][0]["transport"], "ws");
+    let registered = &until(&second, &phones, |shown| count(shown) == 1).await["items"][0];
+    assert_eq!(registered["transport"], "ws");
+    assert_eq!((&registered["device"], &registered["round_trip_ms"]), (&json!("Snom D785"), &json!(23.5)));
     // The first node has the state of before: it was told nothing. When its link breaks, it reads everything again.
     assert_eq!(count(&until(&fleet.stage.node, &calls, |_| true).await), 0);
     for core in ["a", "b"] {

@@ -153,6 +153,9 @@ fn explain(request: &Request<'_>) -> Vec<String> {
                 View::Help { .. } => "to check the digest of a call for help",
                 View::Moved { .. } => "to check the digest of a call on a switch that the tenant has left",
                 View::Other { .. } => "to check a digest",
+                View::Leaving { .. } => {
+                    "to check the digest of a REGISTER at a switch that is being taken out of service"
+                }
                 View::Register { .. } => "to check the digest of a REGISTER",
                 View::Profile => "for its voicemail",
                 View::Ring { .. } => "to ring it",

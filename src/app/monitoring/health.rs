@@ -67,7 +67,7 @@ pub struct Trouble {
 pub struct PoolHealth {
     /// What they are for.
     pub name: &'static str,
-    /// How many somebody works with.
+    /// Connections in use.
     pub in_use: u32,
     /// Open, and used by nobody.
     pub idle: u32,

@@ -200,11 +200,11 @@ impl Pass<'_> {
         Ok(rows)
     }
 
-    async fn delete(&self, kept: Kept, of: Whose<'_>, before: DateTime<Utc>) -> sqlx::Result<u64> {
+    async fn delete(&self, kept: Kept, whose: Whose<'_>, before: DateTime<Utc>) -> sqlx::Result<u64> {
         match kept {
-            Kept::Calls => store::delete_past_calls(self.pool, &of, before).await,
-            Kept::Records => store::delete_past_records(self.pool, &of, before).await,
-            Kept::Stories => store::delete_stories(self.pool, &of, before).await,
+            Kept::Calls => store::delete_past_calls(self.pool, &whose, before).await,
+            Kept::Records => store::delete_past_records(self.pool, &whose, before).await,
+            Kept::Stories => store::delete_stories(self.pool, &whose, before).await,
         }
     }
 }

@@ -344,8 +344,8 @@ pub async fn move_records(db: &PgPool, before: DateTime<Utc>) -> sqlx::Result<u6
 }
 
 /// Deletes past calls of one tenant, or of all but some.
-pub async fn delete_past_calls(db: &PgPool, of: &Whose<'_>, before: DateTime<Utc>) -> sqlx::Result<u64> {
-    let gone = match of {
+pub async fn delete_past_calls(db: &PgPool, whose: &Whose<'_>, before: DateTime<Utc>) -> sqlx::Result<u64> {
+    let gone = match whose {
         Whose::One(tenant) => sqlx::query!(
             "delete from past_calls where (tenant_id, at, call_id, callee) in (
                 select tenant_id, at, call_id, callee from past_calls where tenant_id = $1 and at < $2 limit $3)",
@@ -369,8 +369,8 @@ pub async fn delete_past_calls(db: &PgPool, of: &Whose<'_>, before: DateTime<Utc
 }
 
 /// Deletes calls with their stories of one tenant, or of all but some.
-pub async fn delete_stories(db: &PgPool, of: &Whose<'_>, before: DateTime<Utc>) -> sqlx::Result<u64> {
-    let gone = match of {
+pub async fn delete_stories(db: &PgPool, whose: &Whose<'_>, before: DateTime<Utc>) -> sqlx::Result<u64> {
+    let gone = match whose {
         Whose::One(tenant) => {
             sqlx::query!(
                 "delete from calls where (tenant_id, started_at, id) in (
@@ -410,8 +410,8 @@ pub async fn delete_figures(db: &PgPool, now: DateTime<Utc>, days: i32) -> sqlx:
     Ok(gone.execute(db).await?.rows_affected())
 }
 
-pub async fn delete_past_records(db: &PgPool, of: &Whose<'_>, before: DateTime<Utc>) -> sqlx::Result<u64> {
-    let gone = match of {
+pub async fn delete_past_records(db: &PgPool, whose: &Whose<'_>, before: DateTime<Utc>) -> sqlx::Result<u64> {
+    let gone = match whose {
         Whose::One(tenant) => {
             sqlx::query!(
                 "delete from past_records where (received_at, leg) in (

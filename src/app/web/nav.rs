@@ -10,9 +10,9 @@ pub struct Section {
 }
 
 /// An entry: its name, text, address and icon, and what one must be able to read.
-type Entry = (&'static str, &'static str, &'static str, &'static str, Resource);
+type Link = (&'static str, &'static str, &'static str, &'static str, Resource);
 
-const TENANT: &[(&str, &[Entry])] = &[
+const TENANT: &[(&str, &[Link])] = &[
     (
         "",
         &[
@@ -75,7 +75,7 @@ const TENANT: &[(&str, &[Entry])] = &[
     ),
 ];
 
-const PLATFORM: &[(&str, &[Entry])] = &[
+const PLATFORM: &[(&str, &[Link])] = &[
     (
         "nav.platform",
         &[

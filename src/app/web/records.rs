@@ -7,7 +7,7 @@ use chrono::DateTime;
 use super::{Form, Page, Shell, Visitor, done, ok, sign_in::Sent};
 use crate::{
     model::paging::Window,
-    telephony::calls::{api::UnreadableRecord, inbox, store},
+    telephony::calls::{inbox, listed::UnreadableRecord, store},
     tenancy::{
         auth::rules::{Level, Resource},
         switches,

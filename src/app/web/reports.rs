@@ -209,9 +209,9 @@ fn figures(s: &Shell, report: &Value, sees_cost: Option<&str>) -> Vec<Figure> {
         let [is, was] = [now, before].map(|of| of[field].as_f64());
         figure(super::catalogue::text(key, s.language).to_owned(), whole(&now[field]), is, was, is_good, false)
     };
-    let lost = |of: &Value| Some(of["missed"].as_f64()? + of["abandoned"].as_f64()?);
+    let lost = |figures: &Value| Some(figures["missed"].as_f64()? + figures["abandoned"].as_f64()?);
     let missed = lost(now).map_or_else(|| "–".into(), |lost| format!("{lost:.0}"));
-    let wait = |of: &Value| of["average_wait_seconds"].as_f64();
+    let wait = |figures: &Value| figures["average_wait_seconds"].as_f64();
     let mut all = vec![
         count("calls", "reports.calls", None),
         count("answered", "reports.answered", Some(true)),
@@ -416,11 +416,11 @@ struct LimitLine {
 }
 
 /// What a month has used of the limits that there are.
-fn limits(s: &Shell, of: &Value) -> Vec<LimitLine> {
+fn limits(s: &Shell, month: &Value) -> Vec<LimitLine> {
     let line = |measure: Measure| {
-        let most = of["limits"][measure.as_str()].as_i64().filter(|most| *most > 0)?;
-        let used = of[measure.as_str()].as_i64()?;
-        let amount = |amount| measure.amount(amount, of["currency"].as_str(), s.language);
+        let most = month["limits"][measure.as_str()].as_i64().filter(|most| *most > 0)?;
+        let used = month[measure.as_str()].as_i64()?;
+        let amount = |amount| measure.amount(amount, month["currency"].as_str(), s.language);
         let percent = i128::from(used) * 100 / i128::from(most);
         let values = [("percent", percent.to_string()), ("used", amount(used)), ("most", amount(most))];
         let label = measure.name(s.language).to_owned();

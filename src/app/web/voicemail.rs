@@ -36,6 +36,8 @@ pub fn pages(config: &mut ServiceConfig) {
 }
 
 const SIZE: usize = 25;
+/// The most mailboxes that are looked through for new messages.
+const MOST_MAILBOXES: usize = 100;
 
 /// A message with its player.
 struct Shown {
@@ -85,6 +87,16 @@ struct Choice {
     is_chosen: bool,
 }
 
+/// A mailbox that has messages.
+struct Mailbox {
+    extension_id: String,
+    number: String,
+    name: String,
+    new: i64,
+    urgent: i64,
+    is_chosen: bool,
+}
+
 /// A greeting that was recorded.
 struct Greeting {
     number: u64,
@@ -111,6 +123,8 @@ struct VoicemailPage<'a> {
     chosen: Option<Uuid>,
     rows: Vec<Shown>,
     greetings: Vec<Greeting>,
+    /// Those with new messages, for whoever sees several.
+    mailboxes: Vec<Mailbox>,
     /// Whether the switch can't be asked.
     is_away: bool,
     next: Option<String>,
@@ -134,10 +148,10 @@ async fn list(mut visitor: Visitor, asked: Query<Asked>) -> Page {
     let sees_all = actor.level >= Level::Read;
     let typed = asked.number.trim();
     let chosen = match asked.extension_id.parse::<Uuid>() {
-        Ok(id) => store::of(&mut *db, tenant, id, actor.only_own()).await?,
-        Err(_) if !typed.is_empty() => store::of_number(&mut *db, tenant, typed, actor.only_own()).await?,
+        Ok(id) => store::owner(&mut *db, tenant, id, actor.only_own()).await?,
+        Err(_) if !typed.is_empty() => store::owner_of_number(&mut *db, tenant, typed, actor.only_own()).await?,
         Err(_) => match own.first() {
-            Some(first) => store::of(&mut *db, tenant, first.id, actor.only_own()).await?,
+            Some(first) => store::owner(&mut *db, tenant, first.id, actor.only_own()).await?,
             None => None,
         },
     };
@@ -156,11 +170,27 @@ async fn list(mut visitor: Visitor, asked: Query<Asked>) -> Page {
         chosen: chosen.as_ref().map(|chosen| chosen.extension),
         rows: Vec::new(),
         greetings: Vec::new(),
+        mailboxes: Vec::new(),
         is_away: false,
         next: None,
         zone: zone.iana_name().unwrap_or("UTC").replace('_', " "),
         s: &visitor.shell,
     };
+    if sees_all || page.own.len() > 1 {
+        let counts = visitor.page_of(&named(&actor, tenant, "/v1/voicemail/counts"), MOST_MAILBOXES, None).await;
+        let text = |one: &Value, field: &str| one[field].as_str().unwrap_or_default().to_owned();
+        let with_new = counts.map_err(turned)?.items.into_iter().filter(|one| one["new"].as_i64() > Some(0));
+        page.mailboxes = with_new
+            .map(|one| Mailbox {
+                is_chosen: chosen.as_ref().is_some_and(|chosen| one["extension_id"] == chosen.extension.to_string()),
+                extension_id: text(&one, "extension_id"),
+                number: text(&one, "extension"),
+                name: text(&one, "name"),
+                new: one["new"].as_i64().unwrap_or_default(),
+                urgent: one["urgent"].as_i64().unwrap_or_default(),
+            })
+            .collect();
+    }
     if let Some(chosen) = chosen {
         let extension = chosen.extension.to_string();
         let path = with(&named(&actor, tenant, "/v1/voicemail"), "extension_id", &extension);

@@ -17,7 +17,7 @@ pub struct AgentSettings {
     /// Why somebody is as they are, for people to choose from: such as "Lunch" for `away`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub status_reasons: Vec<StatusReason>,
-    /// After how many seconds an agent is away of whose phones none is registered; 0: never.
+    /// Seconds after which an agent with no registered phone counts as away; 0 means never.
     pub phone_gone_seconds: i32,
     /// A caller's page in another system, such as a CRM: `https://crm.example.com/search?phone={number}`. `{number}`, `{name}` and
     /// `{external_id}` stand for what is known of the caller.

@@ -159,8 +159,8 @@ pub struct Calling {
     // Absent where it is not set: programs that don't know it read the settings, too.
     #[serde(skip_serializing_if = "Supervision::is_usual")]
     pub supervision: Supervision,
-    /// For how many seconds a caller hears music whose agent's phone in the browser has lost its connection, before they are sent on: to the
-    /// queue that they came from, or where the extension's calls go that nobody takes. 10 to 600, or 0: nobody is sent on.
+    /// When an agent's browser phone loses its connection: for how many seconds the caller hears music before they go back to their queue,
+    /// or where the extension's unanswered calls go. 10 to 600; 0 means that they stay.
     #[serde(skip_serializing_if = "is_usual_return")]
     pub return_seconds: u16,
 }

@@ -28,7 +28,7 @@ use crate::{
     },
     switch::live::{
         Live,
-        agents::{self, Entry},
+        agents::{self, AgentNow},
         show::Scope,
     },
     tenancy::{Api, TenantQuery, auth::actor::Actor},
@@ -50,7 +50,7 @@ fn setter(actor: &Actor, agent: Uuid) -> Option<String> {
 }
 
 /// How somebody is right now. `chosen`: what is about to be kept of them.
-async fn entry(api: &Api, live: &Live, tenant: Uuid, agent: Uuid, chosen: Option<&Chosen>) -> Option<Entry> {
+async fn entry(api: &Api, live: &Live, tenant: Uuid, agent: Uuid, chosen: Option<&Chosen>) -> Option<AgentNow> {
     let names = live.names.of(tenant, live.generations(), api.pool()).await;
     let scope = Scope { tenant: Some(tenant), ..Scope::default() };
     let username = names.people(None).remove(&agent)?.first()?.sip_username.clone();
@@ -64,7 +64,7 @@ async fn entry(api: &Api, live: &Live, tenant: Uuid, agent: Uuid, chosen: Option
     Some(entry)
 }
 
-fn status(tenant: Uuid, agent: Uuid, chosen: Option<Chosen>, entry: Option<&Entry>) -> AgentStatus {
+fn status(tenant: Uuid, agent: Uuid, chosen: Option<Chosen>, entry: Option<&AgentNow>) -> AgentStatus {
     AgentStatus {
         tenant_id: tenant,
         agent_id: agent,
@@ -73,7 +73,7 @@ fn status(tenant: Uuid, agent: Uuid, chosen: Option<Chosen>, entry: Option<&Entr
         since: chosen.as_ref().map(|one| one.since),
         set_by: chosen.as_ref().and_then(|one| one.set_by.clone()),
         reason: chosen.and_then(|one| one.reason),
-        now: entry.map(Entry::view),
+        now: entry.map(AgentNow::view),
     }
 }
 

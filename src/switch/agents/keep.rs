@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::{
     follow::{self, Command, Told, Wanted},
-    log::{Entry, Log},
+    log::{Log, Logged},
     store,
 };
 use crate::{
@@ -300,9 +300,9 @@ impl Keeper {
         }
     }
 
-    async fn write_down(&self, entries: &[Entry]) -> sqlx::Result<()> {
+    async fn write_down(&self, entries: &[Logged]) -> sqlx::Result<()> {
         let mut tx = self.changes.pool().begin().await?;
-        for Entry { tenant, user, now } in entries {
+        for Logged { tenant, user, now } in entries {
             if !store::write(&mut tx, self.node, *tenant, *user, now).await? {
                 // Another node has the link by now, and has seen it, too.
                 return Ok(());
@@ -316,7 +316,7 @@ impl Keeper {
     }
 
     /// Where this node has just begun to write: leaves out what another one has written before.
-    async fn leave_written(&self, taken: &mut Vec<Entry>, new: &BTreeSet<Uuid>) -> sqlx::Result<()> {
+    async fn leave_written(&self, taken: &mut Vec<Logged>, new: &BTreeSet<Uuid>) -> sqlx::Result<()> {
         let tenants = taken.iter().map(|entry| entry.tenant).filter(|tenant| self.is_among(new, *tenant));
         for tenant in tenants.collect::<BTreeSet<_>>() {
             let open = store::open(self.changes.pool(), tenant).await?.into_iter().collect::<HashMap<_, _>>();
@@ -340,7 +340,7 @@ impl Keeper {
             let last = locked(&self.log).last(tenant);
             let caught_up = async {
                 let open = store::open(self.changes.pool(), tenant).await?.into_iter().collect::<HashMap<_, _>>();
-                let differs = |entry: &Entry| open.get(&entry.user).is_none_or(|open| !open.is_as(&entry.now));
+                let differs = |entry: &Logged| open.get(&entry.user).is_none_or(|open| !open.is_as(&entry.now));
                 let differ = last.into_iter().filter(differs).collect::<Vec<_>>();
                 for some in differ.chunks(MOST_AT_ONCE) {
                     self.write_down(some).await?;

@@ -44,7 +44,7 @@ impl Passed {
 
 /// A change that is to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct Logged {
     pub tenant: Uuid,
     pub user: Uuid,
     pub now: Passed,
@@ -54,7 +54,7 @@ pub struct Entry {
 #[derive(Debug, Default)]
 pub struct Log {
     last: HashMap<(Uuid, Uuid), Passed>,
-    waiting: VecDeque<Entry>,
+    waiting: VecDeque<Logged>,
 }
 
 impl Log {
@@ -81,7 +81,7 @@ impl Log {
         if self.waiting.len() >= MOST {
             self.waiting.pop_front();
         }
-        self.waiting.push_back(Entry { tenant, user, now: passed });
+        self.waiting.push_back(Logged { tenant, user, now: passed });
         true
     }
 
@@ -97,7 +97,7 @@ impl Log {
     }
 
     /// Takes what this node is to write, by tenant. What others write is forgotten after a while.
-    pub fn take(&mut self, is_ours: impl Fn(Uuid) -> bool, now: DateTime<Utc>) -> Vec<Entry> {
+    pub fn take(&mut self, is_ours: impl Fn(Uuid) -> bool, now: DateTime<Utc>) -> Vec<Logged> {
         let mut taken = Vec::new();
         for entry in std::mem::take(&mut self.waiting) {
             if is_ours(entry.tenant) {
@@ -110,7 +110,7 @@ impl Log {
     }
 
     /// Puts back what could not be written.
-    pub fn put_back(&mut self, entries: Vec<Entry>) {
+    pub fn put_back(&mut self, entries: Vec<Logged>) {
         for entry in entries.into_iter().rev() {
             if self.waiting.len() < MOST {
                 self.waiting.push_front(entry);
@@ -120,9 +120,9 @@ impl Log {
 
     /// How somebody is, by what this node saw last.
     #[must_use]
-    pub fn last(&self, tenant: Uuid) -> Vec<Entry> {
+    pub fn last(&self, tenant: Uuid) -> Vec<Logged> {
         let own = self.last.iter().filter(|((of, _), _)| *of == tenant);
-        own.map(|((tenant, user), now)| Entry { tenant: *tenant, user: *user, now: now.clone() }).collect()
+        own.map(|((tenant, user), now)| Logged { tenant: *tenant, user: *user, now: now.clone() }).collect()
     }
 }
 

@@ -115,10 +115,10 @@ pub async fn set(change: &mut Change, tenant: Uuid, user: Uuid, new: &NewStatus,
 }
 
 /// Sets when the time after a call ends. `of`: when the call ended, by its switch's clock.
-pub async fn set_wrap_up(change: &mut Change, tenant: Uuid, user: Uuid, of: i64, new: NewWrapUp) -> Result<Chosen> {
+pub async fn set_wrap_up(change: &mut Change, tenant: Uuid, user: Uuid, ended: i64, new: NewWrapUp) -> Result<Chosen> {
     change.hold(tenant).await?;
     if !store::is_there(change.db(), tenant, user).await? {
         return Err(Error::NotFound("agent"));
     }
-    store::set_wrap_up(change.db(), tenant, user, of, i32::from(new.seconds)).await.map_err(Error::from)
+    store::set_wrap_up(change.db(), tenant, user, ended, i32::from(new.seconds)).await.map_err(Error::from)
 }

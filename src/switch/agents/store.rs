@@ -5,10 +5,13 @@ use sqlx::{PgConnection, PgExecutor, PgPool, types::Json};
 use uuid::Uuid;
 
 use super::{AgentActivity, NewStatus, log::Passed};
-use crate::model::{
-    agent_status::{Cause, Chosen, Status, WrapUp},
-    call_handling::AtQueues,
-    settings::StatusReason,
+use crate::{
+    model::{
+        agent_status::{Cause, Chosen, Status, WrapUp},
+        call_handling::AtQueues,
+        settings::StatusReason,
+    },
+    node::change_store,
 };
 
 /// A row of `agent_statuses`.
@@ -140,16 +143,8 @@ pub async fn set_by_phone(pool: &PgPool, tenant: Uuid, extension: Uuid, code: At
         status as Status
     );
     if changed.execute(&mut *tx).await?.rows_affected() > 0 {
-        sqlx::query!(
-            "insert into audit_log (id, actor, tenant_id, action, resource, after)
-             values ($1, 'phone', $2, 'update', 'agents/' || $3::uuid::text || '/status', jsonb_build_object('status', $4::text))",
-            Uuid::now_v7(),
-            tenant,
-            user,
-            status.as_str()
-        )
-        .execute(&mut *tx)
-        .await?;
+        let after = serde_json::json!({ "status": status.as_str() });
+        change_store::audit_by_phone(&mut tx, tenant, format!("agents/{user}/status"), after).await?;
     }
     tx.commit().await?;
     Ok(true)

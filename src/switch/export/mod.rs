@@ -319,7 +319,7 @@ async fn modules(
 }
 
 /// Merges several documents of one module: lists of the same name become one list.
-fn merge(name: &str, documents: &[actix_web::web::Bytes]) -> Option<String> {
+fn merge(name: &str, documents: &[bytes::Bytes]) -> Option<String> {
     let first = inner(documents.first()?);
     let mut lists: Vec<(String, String)> = Vec::new();
     for document in documents {

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use actix_web::web::Bytes;
+use bytes::Bytes;
 use jiff::Timestamp;
 
 use crate::{node::generations::Slot, routing::Keep, text::SipUsername};

@@ -6,7 +6,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use actix_web::web::Bytes;
+use bytes::Bytes;
 use uuid::Uuid;
 
 use super::{

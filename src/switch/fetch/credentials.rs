@@ -22,6 +22,8 @@ pub struct Switch {
     pub id: Uuid,
     /// The switch gets answers about this cluster's tenants only.
     pub cluster: Uuid,
+    /// Whether it is being taken out of service.
+    pub is_leaving: bool,
     seen: Arc<Sighting>,
 }
 
@@ -89,7 +91,7 @@ impl Credentials {
                 },
                 |switch| Arc::clone(&switch.seen),
             );
-            let switch = Switch { id: row.id, cluster: row.cluster_id, seen };
+            let switch = Switch { id: row.id, cluster: row.cluster_id, is_leaving: row.is_leaving, seen };
             Some((row.name.into_boxed_str(), (switch, TokenHash::from_stored(&row.token_hash)?)))
         });
         self.switches.store(Arc::new(switches.collect()));
@@ -133,7 +135,13 @@ mod tests {
     fn only_the_right_name_with_the_right_token_may_ask() {
         let credentials = Credentials::default();
         let (id, hash) = (Uuid::from_u128(5), TokenHash::of(b"secret").0.to_vec());
-        credentials.replace(vec![SwitchRow { id, name: "fs1".into(), token_hash: hash, cluster_id: Uuid::nil() }]);
+        credentials.replace(vec![SwitchRow {
+            id,
+            name: "fs1".into(),
+            token_hash: hash,
+            cluster_id: Uuid::nil(),
+            is_leaving: false,
+        }]);
         let basic = |text: &str| format!("Basic {}", STANDARD.encode(text)).into_bytes();
         let known = credentials.check(&basic("fs1:secret")).unwrap();
         assert_eq!(known.id, id);

@@ -95,7 +95,7 @@ impl Fetch {
         };
         let in_fork = matches!(only, Only::Device { .. } | Only::Fork);
         let shown = Shown::Ring(Ringing { asked: Some(asked.to_owned()), first, in_fork, to });
-        self.ask(KeyText::new(kind).folded(domain).folded(asked), domain, user, shown, fresh).await
+        self.look_up_user(KeyText::new(kind).folded(domain).folded(asked), domain, user, shown, fresh).await
     }
 
     /// What a switch rings that calls an extension. It may ask by any of its names.
@@ -108,7 +108,7 @@ impl Fetch {
         fresh: bool,
     ) -> (Reply, Source) {
         let key = KeyText::new(b'P').folded(domain).folded(user);
-        let answered = self.ask(key.clone(), domain, user, Shown::Profile, fresh).await;
+        let answered = self.look_up_user(key.clone(), domain, user, Shown::Profile, fresh).await;
         let kept = key.finish().and_then(|key| self.cache.get(&key));
         // Nobody, or a mailbox: nothing rings.
         let Some(rung) = kept.as_ref().and_then(|kept| kept.rung.as_ref()) else { return answered };
@@ -127,10 +127,10 @@ impl Fetch {
             in_fork: false,
             to: devices.into_iter().map(owned).collect(),
         });
-        self.ask(key, domain, user, shown, fresh).await
+        self.look_up_user(key, domain, user, shown, fresh).await
     }
 
-    async fn ask(
+    async fn look_up_user(
         self: &Arc<Self>,
         key: KeyText,
         domain: &str,

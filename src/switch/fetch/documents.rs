@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use actix_web::web::Bytes;
 use askama::Template;
+use bytes::Bytes;
 
 use super::{
     config_store::{Callers, ConfigRow, QueueAgent},

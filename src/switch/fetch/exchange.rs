@@ -46,7 +46,7 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest that one request and its answer may take, however slowly the peer sends or reads.
 pub const LIFE: Duration = Duration::from_secs(20);
 
-type Answer = Response<Bytes>;
+type HttpAnswer = Response<Bytes>;
 
 /// The framework, for connections of one kind.
 pub trait Http<T>: Service<(T, Protocol, Option<SocketAddr>), Response = (), Error = DispatchError> {}
@@ -79,7 +79,7 @@ pub async fn serve<T>(http: &impl Http<T>, stream: T, peer: SocketAddr) {
     }
 }
 
-async fn handle(served: &Served, mut request: HttpRequest) -> Answer {
+async fn handle(served: &Served, mut request: HttpRequest) -> HttpAnswer {
     let path = request.path();
     if path == READY_PATH {
         return readiness(served);
@@ -120,7 +120,7 @@ async fn handle(served: &Served, mut request: HttpRequest) -> Answer {
 /// What a request brings with it: the body of a POST, or else the query.
 enum Body {
     Coming(Payload),
-    Read(Result<Bytes, Answer>),
+    Read(Result<Bytes, HttpAnswer>),
 }
 
 impl Body {
@@ -141,7 +141,7 @@ impl Body {
         }
     }
 
-    async fn whole(self, request: &HttpRequest, limit: usize) -> Result<Bytes, Answer> {
+    async fn whole(self, request: &HttpRequest, limit: usize) -> Result<Bytes, HttpAnswer> {
         match self.read(request, limit).await {
             Self::Read(read) => read,
             // `read` leaves nothing to come.
@@ -150,7 +150,7 @@ impl Body {
     }
 }
 
-fn readiness(served: &Served) -> Answer {
+fn readiness(served: &Served) -> HttpAnswer {
     if served.fetch.takes_fetches() {
         plain(StatusCode::OK, "this node takes fetches\n")
     } else if !served.fetch.missing_keys().is_empty() {
@@ -161,7 +161,7 @@ fn readiness(served: &Served) -> Answer {
 }
 
 /// Answers a fetch. Its form is the body of a POST, or else the query (`method` in xml_curl.conf).
-async fn document(served: &Served, switch: &Switch, request: &HttpRequest, body: Body) -> Answer {
+async fn document(served: &Served, switch: &Switch, request: &HttpRequest, body: Body) -> HttpAnswer {
     match body.whole(request, MAX_FORM).await {
         Ok(form) => page(ask(served, switch, &form).await).into(),
         Err(refused) => refused,
@@ -175,6 +175,11 @@ pub async fn ask(served: &Served, switch: &Switch, form: &[u8]) -> Reply {
             match &mut asked {
                 Request::Dialplan(dialplan) => dialplan.switch = Some(switch.id),
                 Request::User { view: View::Ring { switch: at, .. }, .. } => *at = Some(switch.id),
+                Request::User { view, .. } if switch.is_leaving => {
+                    if let View::Register { realm } = *view {
+                        *view = View::Leaving { realm };
+                    }
+                }
                 _ => {}
             }
             served.fetch.saw(switch);
@@ -214,7 +219,7 @@ pub fn page(reply: Reply) -> Page {
 }
 
 /// Keeps a call record whole, once per leg.
-async fn record(served: &Served, switch: &Switch, request: &HttpRequest, body: Body) -> Answer {
+async fn record(served: &Served, switch: &Switch, request: &HttpRequest, body: Body) -> HttpAnswer {
     if *request.method() != Method::POST {
         return plain(StatusCode::METHOD_NOT_ALLOWED, "send call records with POST\n");
     }
@@ -242,7 +247,7 @@ async fn record(served: &Served, switch: &Switch, request: &HttpRequest, body: B
 }
 
 /// Reads a whole body. Usually it came with the head in one piece, and is not copied.
-async fn read(mut payload: Payload, limit: usize) -> Result<Bytes, Answer> {
+async fn read(mut payload: Payload, limit: usize) -> Result<Bytes, HttpAnswer> {
     let too_large = || plain(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large\n");
     let reading = async {
         let Some(first) = next(&mut payload).await? else { return Ok(Bytes::new()) };
@@ -263,7 +268,7 @@ async fn read(mut payload: Payload, limit: usize) -> Result<Bytes, Answer> {
 }
 
 /// Polls once before it makes a timer: most bodies are there already.
-async fn in_time(reading: impl Future<Output = Result<Bytes, Answer>>) -> Result<Bytes, Answer> {
+async fn in_time(reading: impl Future<Output = Result<Bytes, HttpAnswer>>) -> Result<Bytes, HttpAnswer> {
     let mut reading = std::pin::pin!(reading);
     if let std::task::Poll::Ready(read) = futures_util::poll!(&mut reading) {
         return read;
@@ -274,7 +279,7 @@ async fn in_time(reading: impl Future<Output = Result<Bytes, Answer>>) -> Result
     }
 }
 
-async fn next(payload: &mut Payload) -> Result<Option<Bytes>, Answer> {
+async fn next(payload: &mut Payload) -> Result<Option<Bytes>, HttpAnswer> {
     let chunk = payload.next().await.transpose();
     chunk.map_err(|_| plain(StatusCode::BAD_REQUEST, "the body is incomplete\n"))
 }
@@ -283,17 +288,17 @@ fn text(status: StatusCode, text: &'static str) -> Page {
     Page { status, kind: "text/plain; charset=utf-8", body: Bytes::from_static(text.as_bytes()) }
 }
 
-fn plain(status: StatusCode, text: &'static str) -> Answer {
+fn plain(status: StatusCode, text: &'static str) -> HttpAnswer {
     self::text(status, text).into()
 }
 
-impl From<Page> for Answer {
+impl From<Page> for HttpAnswer {
     fn from(page: Page) -> Self {
         Response::build(page.status).content_type(page.kind).message_body(page.body).unwrap_or_else(unbuilt)
     }
 }
 
-fn unauthorized(node: Uuid) -> Answer {
+fn unauthorized(node: Uuid) -> HttpAnswer {
     let mut answer = plain(StatusCode::UNAUTHORIZED, "sign in with the switch's name and token\n");
     let challenge = header::HeaderValue::from_static("Basic realm=\"dialplane\"");
     answer.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
@@ -304,6 +309,6 @@ fn unauthorized(node: Uuid) -> Answer {
 }
 
 /// The builder fails only on invalid headers, and ours are constants.
-fn unbuilt<E>(_: E) -> Answer {
+fn unbuilt<E>(_: E) -> HttpAnswer {
     Response::with_body(StatusCode::INTERNAL_SERVER_ERROR, Bytes::new())
 }

@@ -1,17 +1,17 @@
 //! A fill: one statement answers one question, and the answer carries the generation it was read at.
 
-mod call;
+pub(super) mod call;
 
 use std::{
     sync::{Arc, atomic::Ordering},
     time::Instant,
 };
 
-use actix_web::web::Bytes;
+use bytes::Bytes;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
-pub use self::call::{route_of, xml_entries};
+pub use self::call::xml_entries;
 use super::{
     Fetch,
     cache::{CachedAnswer, Key, Rung, Vary},
@@ -123,6 +123,7 @@ pub fn shown(view: View<'_>, digest: Option<Digest<'_>>) -> Option<Shown> {
         View::Auth { .. } | View::Help { .. } => Shown::Auth(digest?),
         View::Other { .. } => Shown::Other(digest?),
         View::Register { .. } => Shown::Register(digest?),
+        View::Leaving { .. } => Shown::Leaving(digest?),
         View::Moved { .. } => Shown::Moved(digest?),
         View::Verto => Shown::Verto(digest?),
         View::Profile => Shown::Profile,

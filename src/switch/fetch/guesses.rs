@@ -58,7 +58,7 @@ impl Proof<'_> {
 
 /// What a count is of.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Of {
+enum Counted {
     Address(Box<str>),
     Account(Box<str>),
     Both(Box<str>, Box<str>),
@@ -66,7 +66,7 @@ enum Of {
 
 /// The counts of wrong passwords, and where accounts have signed in.
 pub struct Guesses {
-    wrong: moka::sync::Cache<Of, u32>,
+    wrong: moka::sync::Cache<Counted, u32>,
     known: moka::sync::Cache<(Box<str>, Box<str>), ()>,
 }
 
@@ -109,23 +109,23 @@ impl Guesses {
         let is_right = a1_of(answer).is_some_and(|a1| proof.is_right(a1));
         let (account, address) = pair.clone();
         let counts = [
-            (Of::Both(account.clone(), address.clone()), PER_BOTH),
-            (Of::Address(address), PER_ADDRESS),
-            (Of::Account(account), PER_ACCOUNT),
+            (Counted::Both(account.clone(), address.clone()), PER_BOTH),
+            (Counted::Address(address), PER_ADDRESS),
+            (Counted::Account(account), PER_ACCOUNT),
         ];
-        let braked = counts.iter().any(|(of, most)| self.wrong.get(of).is_some_and(|count| count >= *most));
+        let braked = counts.iter().any(|(counted, most)| self.wrong.get(counted).is_some_and(|count| count >= *most));
         match (is_right, braked) {
             (true, false) => self.known.insert(pair, ()),
             (true, true) => {}
             // A count that is full stays as it is, so that it ends some time after the guesses do.
-            (false, _) => counts.into_iter().for_each(|(of, most)| self.count(of, most)),
+            (false, _) => counts.into_iter().for_each(|(counted, most)| self.count(counted, most)),
         }
         if braked { Judged::Braked } else { Judged::Passed }
     }
 
-    fn count(&self, of: Of, most: u32) {
+    fn count(&self, counted: Counted, most: u32) {
         self.wrong
-            .entry(of)
+            .entry(counted)
             .and_upsert_with(|count| count.map_or(1, |count| count.into_value().saturating_add(1).min(most)));
     }
 }

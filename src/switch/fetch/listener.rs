@@ -267,7 +267,7 @@ impl<H: exchange::Http<Replayed> + 'static> Plain<H> {
             }
             Came::Whole(fetched) => {
                 let desk = Rc::clone(&self.desk);
-                let answering = async move { desk.answer(fetched, stream, peer).await };
+                let answering = async move { desk.serve(fetched, stream, peer).await };
                 // A panic ends its own connection, not this worker.
                 let mut answering = Box::pin(AssertUnwindSafe(answering).catch_unwind());
                 if futures_util::poll!(answering.as_mut()).is_pending() {

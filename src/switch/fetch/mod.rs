@@ -48,7 +48,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_web::web::Bytes;
+use bytes::Bytes;
 use uuid::Uuid;
 
 use self::{
@@ -358,6 +358,7 @@ impl Fetch {
             View::Moved { .. } => b'M',
             View::Other { .. } => b'O',
             View::Register { .. } => b'S',
+            View::Leaving { .. } => b'L',
             View::Profile | View::Ring { .. } => b'P',
             View::Verto => b'V',
             View::ReverseAuth => b'R',
@@ -372,7 +373,7 @@ impl Fetch {
         };
         if !matches!(view, View::Help { .. } | View::Moved { .. }) {
             let answered = self.look_up(key, domain, Some(user), fresh, question).await;
-            if matches!(view, View::Register { .. })
+            if matches!(view, View::Register { .. } | View::Leaving { .. })
                 && let Some(slot) = self.generations.domain(domain)
             {
                 self.saw_late(&slot, user, &answered.0);
@@ -399,7 +400,7 @@ impl Fetch {
         answered: (Reply, Source),
     ) -> (Reply, Source) {
         let Reply::Document(document) = &answered.0 else { return answered };
-        if !matches!(view, View::Register { .. } | View::Auth { .. } | View::Other { .. }) {
+        if !matches!(view, View::Register { .. } | View::Leaving { .. } | View::Auth { .. } | View::Other { .. }) {
             return answered;
         }
         match self.guesses.judge(user, domain, proof, document) {
@@ -578,12 +579,14 @@ fn digest<'a>(domain: &'a str, user: &'a str, view: View<'a>) -> Result<Option<D
         | View::Moved { realm: b"" }
         | View::Other { realm: b"" }
         | View::Register { realm: b"" }
+        | View::Leaving { realm: b"" }
         | View::Verto => domain.into(),
         View::Auth { realm }
         | View::Help { realm }
         | View::Moved { realm }
         | View::Other { realm }
-        | View::Register { realm } => form::decode(realm).ok_or(NotText)?,
+        | View::Register { realm }
+        | View::Leaving { realm } => form::decode(realm).ok_or(NotText)?,
         View::Profile | View::Ring { .. } | View::ReverseAuth => return Ok(None),
     };
     Ok(Some(Digest { user: user.into(), realm }))

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_web::web::Bytes;
+use bytes::Bytes;
 use uuid::Uuid;
 
 use super::{
@@ -93,7 +93,7 @@ impl Fetch {
             Ok(Some((row, known, carriers))) => {
                 if !has_asked {
                     // The plan has changed, or the tenant has something under the dialled name.
-                    let now = super::fill::route_of(&row.tenant, &known, placed).await.map(Outgoing::of);
+                    let now = super::fill::call::route_of(&row.tenant, &known, placed).await.map(Outgoing::of);
                     if row.is_name || !matches!(now, Ok(Ok(now)) if now == *outgoing) {
                         return Decision::AskDatabase;
                     }

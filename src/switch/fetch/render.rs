@@ -4,8 +4,8 @@
 
 use std::borrow::Cow;
 
-use actix_web::web::Bytes;
 use askama::Template;
+use bytes::Bytes;
 use md5::{Digest as _, Md5};
 use uuid::Uuid;
 
@@ -141,6 +141,8 @@ pub enum Shown {
     /// For anything else but a REGISTER.
     Other(Digest<'static>),
     Register(Digest<'static>),
+    /// The same at a switch that is being taken out of service.
+    Leaving(Digest<'static>),
     Profile,
     /// The same with what rings.
     Ring(Ringing),
@@ -156,6 +158,7 @@ impl Shown {
             | Self::Moved(digest)
             | Self::Other(digest)
             | Self::Register(digest)
+            | Self::Leaving(digest)
             | Self::Verto(digest) => Some(digest),
             Self::Profile | Self::Ring(_) | Self::ReverseAuth => None,
         }
@@ -173,12 +176,14 @@ pub fn user(
     shown: &Shown,
     keyring: &Keyring,
 ) -> Result<Bytes, RenderError> {
-    let registers = matches!(shown, Shown::Register(_));
+    let registers = matches!(shown, Shown::Register(_) | Shown::Leaving(_));
     let domain = at.asked;
     let mut params = match shown {
-        Shown::Auth(digest) | Shown::Moved(digest) | Shown::Other(digest) | Shown::Register(digest) => {
-            auth_params(row, digest, keyring)?
-        }
+        Shown::Auth(digest)
+        | Shown::Moved(digest)
+        | Shown::Other(digest)
+        | Shown::Register(digest)
+        | Shown::Leaving(digest) => auth_params(row, digest, keyring)?,
         Shown::Verto(digest) => verto_params(at.home, row, digest, keyring)?,
         Shown::ReverseAuth => reverse_auth_params(row, keyring)?,
         Shown::Profile => profile_params(at, row, &Ringing::default(), keyring)?,
@@ -198,6 +203,7 @@ pub fn user(
         params,
         variables: match shown {
             Shown::Register(_) => of_registrations(row),
+            Shown::Leaving(_) => of_brief_registrations(row),
             Shown::Auth(_) | Shown::Moved(_) | Shown::Verto(_) => of_callers(at.home, row),
             // A switch also puts these on the leg to a phone (`user_outgoing_channel` in mod_dptools.c).
             Shown::Other(_) | Shown::Profile | Shown::Ring(_) | Shown::ReverseAuth => variables(at.home, row),
@@ -363,6 +369,16 @@ fn of_callers<'a>(domain: &'a Domain, row: &'a ExtensionRow) -> Vec<(&'a str, Co
 fn of_registrations(row: &ExtensionRow) -> Vec<(&str, Cow<'_, str>)> {
     let named = row.variables.iter().filter(|(name, _)| name.starts_with("sip-"));
     named.map(|(name, value)| (name, value.into())).collect()
+}
+
+/// The same at a switch that is being taken out of service. A phone then registers anew every minute, and with that looks up in the DNS, or asks its
+/// proxy, where to: as soon as the switch is no longer named there, it is elsewhere. Nothing else that every phone understands tells it to go
+/// (`sofia_reg_handle_register_token` in sofia_reg.c).
+fn of_brief_registrations(row: &ExtensionRow) -> Vec<(&str, Cow<'_, str>)> {
+    let mut variables = of_registrations(row);
+    variables.retain(|(name, _)| !name.starts_with("sip-force-expires"));
+    variables.push(("sip-force-expires", "60".into()));
+    variables
 }
 
 /// A mailbox's user and alias. The switch keeps messages under the user, so that is the mailbox's id, which never

@@ -102,6 +102,8 @@ pub enum View<'a> {
     Other { realm: &'a [u8] },
     /// The same for a REGISTER, which makes no channel and so needs no variables.
     Register { realm: &'a [u8] },
+    /// The same at a switch that is being taken out of service: phones look again soon.
+    Leaving { realm: &'a [u8] },
     /// To leave or read voicemail: everything but the SIP secret.
     Profile,
     /// The same to ring, at the switch that asks.

@@ -2,8 +2,8 @@
 
 use std::{fmt::Write as _, sync::LazyLock};
 
-use actix_web::web::Bytes;
 use askama::Template;
+use bytes::Bytes;
 use uuid::Uuid;
 
 use super::{

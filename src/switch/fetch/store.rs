@@ -369,13 +369,17 @@ pub struct SwitchRow {
     pub name: String,
     pub token_hash: Vec<u8>,
     pub cluster_id: Uuid,
+    pub is_leaving: bool,
 }
 
 /// The active switches.
 pub async fn switches(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<SwitchRow>> {
-    sqlx::query_as!(SwitchRow, "select id, name, token_hash, cluster_id from switches where status = 'active'")
-        .fetch_all(db)
-        .await
+    sqlx::query_as!(
+        SwitchRow,
+        r#"select id, name, token_hash, cluster_id, draining_since is not null as "is_leaving!" from switches where status = 'active'"#
+    )
+    .fetch_all(db)
+    .await
 }
 
 /// Records that a switch asked with this token, if that is still its token.

@@ -6,7 +6,7 @@
 use std::{cell::Cell, future::Future, pin::pin, time::Duration};
 
 use actix_http::{HttpMessage as _, Method, Payload, Request as HttpRequest, Response, StatusCode, header};
-use actix_web::web::Bytes;
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures_util::StreamExt as _;
 use tokio::time::{error::Elapsed, timeout};
@@ -35,7 +35,7 @@ const LONGEST: Duration = Duration::from_hours(1);
 /// For how long what nobody wants is read, so that the switch sees the answer.
 const DRAIN: Duration = Duration::from_secs(5);
 
-type Answer = Response<Bytes>;
+type HttpAnswer = Response<Bytes>;
 
 tokio::task_local! {
     /// Whether this connection brings a recording.
@@ -56,7 +56,7 @@ pub async fn within<T>(life: Duration, serving: impl Future<Output = T>) -> Resu
 
 /// An answer in words.
 #[must_use]
-pub fn plain(status: StatusCode, said: &'static str) -> Answer {
+pub fn plain(status: StatusCode, said: &'static str) -> HttpAnswer {
     let body = Bytes::from_static(said.as_bytes());
     let answer = Response::build(status).content_type("text/plain; charset=utf-8").message_body(body);
     // The builder fails only on invalid headers, and ours are constants.
@@ -70,7 +70,7 @@ pub fn brings_much() {
 }
 
 /// Answers a switch that has shown its token.
-pub async fn serve(served: &Served, switch: &Switch, request: &HttpRequest, payload: Payload) -> Answer {
+pub async fn serve(served: &Served, switch: &Switch, request: &HttpRequest, payload: Payload) -> HttpAnswer {
     let Some(name) = request.path().strip_prefix(PATH).and_then(FileName::parse) else {
         return refused(payload, plain(StatusCode::BAD_REQUEST, "a recording is called LEG.wav or LEG-MORE.wav\n"))
             .await;
@@ -96,7 +96,7 @@ pub async fn serve(served: &Served, switch: &Switch, request: &HttpRequest, payl
 }
 
 /// Whether a recording is there (200, with its SHA-256) or wanted (204).
-async fn known(served: &Served, tenant: Uuid, name: &FileName) -> Answer {
+async fn known(served: &Served, tenant: Uuid, name: &FileName) -> HttpAnswer {
     match served.recordings.known(tenant, name).await {
         Ok(Some(hash)) => {
             let mut answer = plain(StatusCode::OK, "");
@@ -119,18 +119,18 @@ async fn take(
     request: &HttpRequest,
     mut payload: Payload,
     (tenant, name): (Uuid, FileName),
-) -> Answer {
+) -> HttpAnswer {
     let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
     let length = header("content-length").and_then(|length| length.parse::<u64>().ok());
     if length.is_some_and(|length| length > MAX_RECORDING) {
-        return refused(payload, answer(&Err(NotTaken::TooLarge))).await;
+        return refused(payload, http_answer(&Err(NotTaken::TooLarge))).await;
     }
     let until = header(UNTIL).and_then(|until| DateTime::<Utc>::from_timestamp(until.parse().ok()?, 0));
     let mut coming = match served.recordings.begin(tenant, switch.id, name.clone()).await {
         Ok(coming) => coming,
         Err(why) => {
             tracing::warn!(%why, %name, switch = %switch.id, "a recording was not taken");
-            return refused(payload, answer(&Err(why))).await;
+            return refused(payload, http_answer(&Err(why))).await;
         }
     };
     brings_much();
@@ -140,7 +140,7 @@ async fn take(
                 Ok(goes_on) => coming = goes_on,
                 Err(why) => {
                     tracing::warn!(%why, %name, switch = %switch.id, "a recording was not taken");
-                    return refused(payload, answer(&Err(why))).await;
+                    return refused(payload, http_answer(&Err(why))).await;
                 }
             },
             Ok(None) => break,
@@ -156,10 +156,10 @@ async fn take(
         Ok(Taken::Known) => {}
         Err(why) => tracing::warn!(%why, %name, switch = %switch.id, "a recording was not taken"),
     }
-    answer(&taken)
+    http_answer(&taken)
 }
 
-fn answer(taken: &Result<Taken, NotTaken>) -> Answer {
+fn http_answer(taken: &Result<Taken, NotTaken>) -> HttpAnswer {
     match taken {
         Ok(Taken::Stored) => plain(StatusCode::CREATED, ""),
         Ok(Taken::Known) => plain(StatusCode::OK, ""),
@@ -173,7 +173,7 @@ fn answer(taken: &Result<Taken, NotTaken>) -> Answer {
 }
 
 /// Reads what still comes, for a moment: if the connection were closed at once, the switch might not see the answer.
-pub async fn refused(mut payload: Payload, answer: Answer) -> Answer {
+pub async fn refused(mut payload: Payload, answer: HttpAnswer) -> HttpAnswer {
     let rest = async { while let Some(Ok(_)) = payload.next().await {} };
     let _ = timeout(DRAIN, rest).await;
     answer

@@ -108,8 +108,8 @@ impl Desk {
         }
     }
 
-    /// Answers a whole fetch and ends its connection.
-    pub async fn answer(&self, fetched: Fetched, stream: TcpStream, peer: SocketAddr) {
+    /// Serves a whole fetch and ends its connection.
+    pub async fn serve(&self, fetched: Fetched, stream: TcpStream, peer: SocketAddr) {
         let Fetched { switch, buffer, form } = fetched;
         let reply = exchange::ask(&self.served, &switch, &buffer[form]).await;
         self.put_back(buffer);

@@ -29,7 +29,7 @@ pub struct Dialplan<'a> {
 
 /// A call that a phone makes.
 #[derive(Clone, Copy)]
-pub struct Dialled<'a> {
+pub struct PhoneCall<'a> {
     pub number: &'a str,
     /// The user id of the caller.
     pub caller: &'a str,
@@ -64,7 +64,7 @@ impl<'a> Dialplan<'a> {
     }
 
     /// What a context does with a call. Extensions with `continue="true"` add their actions to those of the last one.
-    pub fn run(&self, context: &str, call: Dialled<'_>) -> Option<Done<'a>> {
+    pub fn run(&self, context: &str, call: PhoneCall<'_>) -> Option<Done<'a>> {
         let mut so_far = Vec::new();
         for extension in self.context(context)?.node.named("extension") {
             let Some(actions) = self.matches(extension, context, call) else { continue };
@@ -77,7 +77,7 @@ impl<'a> Dialplan<'a> {
     }
 
     /// The actions of an extension for a call. `None`: the extension does not match.
-    pub fn matches(&self, extension: &Node, context: &str, call: Dialled<'_>) -> Option<Vec<(String, String)>> {
+    pub fn matches(&self, extension: &Node, context: &str, call: PhoneCall<'_>) -> Option<Vec<(String, String)>> {
         let mut actions = Vec::new();
         self.walk(extension, context, call, &mut actions, 0).then_some(actions)
     }
@@ -86,7 +86,7 @@ impl<'a> Dialplan<'a> {
         &self,
         node: &Node,
         context: &str,
-        call: Dialled<'_>,
+        call: PhoneCall<'_>,
         actions: &mut Vec<(String, String)>,
         depth: usize,
     ) -> bool {
@@ -120,7 +120,7 @@ impl<'a> Dialplan<'a> {
     }
 
     /// The expression's capture groups, if the condition holds.
-    fn holds(&self, condition: &Node, context: &str, call: Dialled<'_>) -> Option<Vec<String>> {
+    fn holds(&self, condition: &Node, context: &str, call: PhoneCall<'_>) -> Option<Vec<String>> {
         match condition.attribute("regex") {
             None => self.compares(condition, context, call),
             Some(rule) => {
@@ -137,7 +137,7 @@ impl<'a> Dialplan<'a> {
         }
     }
 
-    fn compares(&self, node: &Node, context: &str, call: Dialled<'_>) -> Option<Vec<String>> {
+    fn compares(&self, node: &Node, context: &str, call: PhoneCall<'_>) -> Option<Vec<String>> {
         let Some(field) = node.attribute("field") else { return Some(Vec::new()) };
         let value = match field {
             "destination_number" | "${destination_number}" => call.number,
@@ -154,11 +154,11 @@ impl<'a> Dialplan<'a> {
     }
 
     /// Describes to a person where a call goes.
-    pub fn told(&self, context: &str, call: Dialled<'_>) -> String {
+    pub fn told(&self, context: &str, call: PhoneCall<'_>) -> String {
         let (mut context, mut number) = (context.to_owned(), call.number.to_owned());
         let mut told = Vec::new();
         for _ in 0..MOST_TRANSFERS {
-            let Some(done) = self.run(&context, Dialled { number: &number, ..call }) else {
+            let Some(done) = self.run(&context, PhoneCall { number: &number, ..call }) else {
                 told.push(format!("nothing in {context}"));
                 break;
             };
@@ -236,7 +236,7 @@ fn compiled(expression: &str) -> Option<Regex> {
     RegexBuilder::new(pattern).case_insensitive(ignores_case).size_limit(1 << 20).build().ok()
 }
 
-fn filled(data: &str, groups: &[String], call: Dialled<'_>) -> String {
+fn filled(data: &str, groups: &[String], call: PhoneCall<'_>) -> String {
     let mut data = data.replace("${destination_number}", call.number).replace("${caller_id_number}", call.caller);
     for (at, group) in groups.iter().enumerate().rev() {
         data = data.replace(&format!("${{{at}}}"), group).replace(&format!("${at}"), group);

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{
     Dial,
-    before::{Dialled, Dialplan, leads_on},
+    before::{Dialplan, PhoneCall, leads_on},
     directory::Domain,
     is_for,
     tree::Node,
@@ -115,7 +115,7 @@ impl Dials {
     /// Whether an extension matches the numbers that it transfers to. As an entry it would be tried again and again.
     pub fn circles(&self, old: &Dialplan<'_>, context: &str, extension: &Node) -> Circle {
         let leads = |number: &str| {
-            let actions = old.matches(extension, context, Dialled { number, caller: &self.caller })?;
+            let actions = old.matches(extension, context, PhoneCall { number, caller: &self.caller })?;
             actions.iter().rev().find_map(|(application, data)| match application.as_str() {
                 "bridge" => Some(data.strip_prefix("user/")?.split('@').next()?.to_owned()),
                 _ => leads_on(application, data).map(|led| led.number.to_owned()),
@@ -158,7 +158,7 @@ impl Dials {
                     "its pattern also matches numbers outside, such as {number}, which now go to carriers, within limits: make the pattern narrower"
                 ));
             }
-            let Some(first) = old.run(context, Dialled { number, caller: &self.caller }) else { continue };
+            let Some(first) = old.run(context, PhoneCall { number, caller: &self.caller }) else { continue };
             let is_before = taken.has_before(first.extension, is_xml);
             if !std::ptr::eq(first.extension, extension) && !is_before {
                 let name = first.extension.attribute("name").unwrap_or("unnamed");
@@ -193,7 +193,7 @@ impl Dials {
         let caller = simulate::caller(&mut *db, tenant, &self.caller).await?;
         let mut dials = Vec::new();
         for number in numbers {
-            let call = Dialled { number, caller: &self.caller };
+            let call = PhoneCall { number, caller: &self.caller };
             let extensions = old.context(context).into_iter().flat_map(|context| context.node.named("extension"));
             let mut kept = extensions.filter(|extension| taken.as_xml.contains(&key(extension)));
             let after = match kept.find(|extension| old.matches(extension, context, call).is_some()) {

@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 pub use self::tree::{Files, Node, TreeError};
 use self::{
-    before::{Dialled, Dialplan, leads_on},
+    before::{Dialplan, PhoneCall, leads_on},
     compare::{Circle, Dials, Taken},
     dialplan::Within,
     directory::Domain as OldDomain,
@@ -445,5 +445,5 @@ fn written(node: &Node) -> String {
 
 /// Whether an extension of the files matches a call.
 fn is_for(old: &Dialplan<'_>, extension: &Node, context: &str, number: &str, caller: &str) -> bool {
-    old.matches(extension, context, Dialled { number, caller }).is_some()
+    old.matches(extension, context, PhoneCall { number, caller }).is_some()
 }

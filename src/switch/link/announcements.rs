@@ -8,9 +8,8 @@ use super::{
     pushes::Announcing,
     socket::{Talk, Unanswered},
 };
+use crate::model::channel::ANNOUNCED_AT;
 
-/// The variable that notes when a caller was told last, in seconds.
-const TOLD: &str = "dialplane_told";
 /// Visits come every ten seconds or so.
 const EARLY: i64 = 5;
 /// The most callers of a queue who are told in one visit.
@@ -28,13 +27,13 @@ pub(super) async fn tell(talk: &Talk, queues: &[Announcing]) -> Result<(), Unans
         let (prefix, now) = (talk.ask("global_getvar sound_prefix").await?, talk.ask("strepoch").await?);
         let Ok(now) = now.trim().parse::<i64>() else { return Ok(()) };
         for (place, Waiting { call, .. }) in (1_u32..).zip(waiting.iter().take(MOST)) {
-            let told = talk.ask(&format!("uuid_getvar {call} {TOLD}")).await?;
+            let told = talk.ask(&format!("uuid_getvar {call} {ANNOUNCED_AT}")).await?;
             if told.trim().parse::<i64>().is_ok_and(|told| now - told < i64::from(queue.every) - EARLY) {
                 continue;
             }
             let sounds = sounds(place, minutes(place, &agents));
             let files = sounds.iter().map(|sound| format!("{}/{sound}.wav", prefix.trim())).collect::<Vec<_>>();
-            talk.ask(&format!("uuid_setvar {call} {TOLD} {now}")).await?;
+            talk.ask(&format!("uuid_setvar {call} {ANNOUNCED_AT} {now}")).await?;
             talk.ask(&format!("uuid_displace {call} start file_string://{}", files.join("!"))).await?;
         }
     }

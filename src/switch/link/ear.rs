@@ -18,7 +18,7 @@ use freeswitch_esl_tokio::{
 };
 use tokio::sync::Notify;
 
-use super::socket::{PATIENCE, Unanswered, in_time, split};
+use super::socket::{LATEST, PATIENCE, Unanswered, in_time, split};
 
 /// The events that the holder of a link needs. Those of `CUSTOM` come last.
 pub const OF_LINKS: &str = "BACKGROUND_JOB HEARTBEAT SHUTDOWN PRESENCE_PROBE CUSTOM sofia::gateway_state sofia::gateway_add sofia::gateway_delete callcenter::info vm::maintenance";
@@ -29,8 +29,6 @@ const MOST_WAITING: usize = 8192;
 /// A switch that is well sends a heartbeat every 20 s (`event-heartbeat-interval`).
 const SILENCE: Duration = Duration::from_secs(45);
 const PROBE_EVERY: Duration = Duration::from_secs(15);
-/// How late an event may come.
-pub(super) const LATEST: Duration = Duration::from_secs(5);
 
 /// How long to wait for what.
 #[derive(Debug, Clone, Copy)]

@@ -9,6 +9,8 @@ use freeswitch_esl_tokio::{EslClient, EslError, EslEvent, EslEventStream, EslEve
 
 /// How long to wait for an answer. The next visit asks again soon enough.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+/// How late an event may come.
+pub(super) const LATEST: Duration = Duration::from_secs(5);
 const PORT: u16 = 8021;
 
 /// Why a switch did not answer, in words for its operator, without secrets.
@@ -24,7 +26,7 @@ pub enum Unanswered {
     Slow,
     #[error("it says nothing any more")]
     Silent,
-    #[error("its events come {} s late", super::ear::LATEST.as_secs())]
+    #[error("its events come {} s late", LATEST.as_secs())]
     Lagging,
     #[error("it sent more events than this node could take in, so some were lost")]
     Lost,

@@ -180,7 +180,7 @@ impl Parts {
 
 /// Somebody, and how they are.
 #[derive(Debug, Clone)]
-pub struct Entry {
+pub struct AgentNow {
     pub tenant: Uuid,
     pub who: Who,
     /// The one that is shown: of several, one that serves queues.
@@ -194,7 +194,7 @@ pub struct Entry {
     pub phones: usize,
 }
 
-impl Entry {
+impl AgentNow {
     #[must_use]
     pub fn view(&self) -> views::Agent {
         let extension = self.extension.as_ref();
@@ -229,7 +229,7 @@ impl Entry {
 #[derive(Debug, Default)]
 pub struct Agents {
     /// Without any switch that is heard, nobody is here.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<AgentNow>,
     /// Whether any switch of the tenant is heard.
     pub is_heard: bool,
     /// Whether every one is.
@@ -239,12 +239,12 @@ pub struct Agents {
 impl Agents {
     /// Whoever has this SIP username.
     #[must_use]
-    pub fn of_phone(&self, username: &str) -> Option<&Entry> {
+    pub fn of_phone(&self, username: &str) -> Option<&AgentNow> {
         self.entries.iter().find(|entry| entry.usernames.iter().any(|one| one == username))
     }
 
     #[must_use]
-    pub fn of_person(&self, person: Uuid) -> Option<&Entry> {
+    pub fn of_person(&self, person: Uuid) -> Option<&AgentNow> {
         self.entries.iter().find(|entry| entry.who == Who::Person(person))
     }
 }
@@ -333,7 +333,7 @@ pub fn of_tenant(scope: &Scope, live: &Live, tenant: Uuid, names: &Names, only: 
         if extension.is_some_and(|one| one.user.is_some()) {
             continue;
         }
-        let mut made = Entry {
+        let mut made = AgentNow {
             tenant,
             who: Who::Phone(user.clone()),
             extension: extension.cloned(),
@@ -361,7 +361,7 @@ fn entry(
     chosen: Option<Option<Chosen>>,
     names: &Names,
     now: Micros,
-) -> Entry {
+) -> AgentNow {
     let at_queues = own.iter().find(|(_, phone)| !phone.queues.is_empty()).map(|(extension, _)| *extension);
     let extension = at_queues.or_else(|| extensions.first().copied()).cloned();
     let (mut parts, mut queues, mut phones) = (Parts { chosen, ..Parts::default() }, BTreeSet::new(), 0);
@@ -375,7 +375,7 @@ fn entry(
     }
     let usernames = extensions.iter().map(|one| one.sip_username.clone()).collect();
     let shown = parts.shown(now);
-    Entry { tenant, who, extension, usernames, queues, parts, shown, phones }
+    AgentNow { tenant, who, extension, usernames, queues, parts, shown, phones }
 }
 
 #[cfg(test)]

@@ -5,8 +5,8 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use super::{
-    queues,
-    said::{page_of, short},
+    queues, registrations,
+    said::{PHONES, page_of, short},
     state::Lists,
 };
 use crate::{
@@ -20,16 +20,26 @@ use crate::{
 /// The most channels that are asked for one by one: from outside, and of phones.
 const MOST_ASKED: usize = 500;
 const MOST_PHONES_ASKED: usize = 2000;
+/// The most phones whose profile is asked about them: its answer has a kilobyte for each, which the switch writes while it holds its table.
+const MOST_DESCRIBED: usize = 2000;
 
 /// Reads all lists of a switch. `is_known`: whether it is known already whose phone a leg is.
 pub async fn all(talk: &Talk, is_known: impl Fn(Uuid) -> bool) -> Result<Lists, Unanswered> {
     let now = talk.ask("strepoch").await?;
     let began = now.trim().parse::<i64>().map_err(|_| Unanswered::Strange("its clock says no number".into()))?;
+    let mut registrations: Vec<registrations::Row> = rows(&talk.ask("show registrations as json").await?)?;
+    if !registrations.is_empty() && registrations.len() <= MOST_DESCRIBED {
+        let text = talk.ask(&format!("sofia status profile {PHONES} reg")).await?;
+        let mut described = registrations::described(&text);
+        for row in &mut registrations {
+            row.described = described.remove(&row.call_id).unwrap_or_default();
+        }
+    }
     let mut lists = Lists {
         began: began.saturating_mul(1_000_000),
         channels: rows(&talk.ask("show channels as json").await?)?,
         pairs: rows(&talk.ask("show bridged_calls as json").await?)?,
-        registrations: rows(&talk.ask("show registrations as json").await?)?,
+        registrations,
         queues: queues::Lists {
             queues: of_callcenter(talk, "queue list").await?,
             agents: of_callcenter(talk, "agent list").await?,

@@ -30,6 +30,8 @@ pub struct Registration {
     pub expires: i64,
     /// Whether it answers pings; `None` if none was heard of.
     pub is_reachable: Option<bool>,
+    /// How long it took to answer the switch's last ping, in microseconds; `None` if that is not known.
+    pub round_trip: Option<u32>,
     /// Whether it is at the profile that dial strings name.
     pub is_dialled: bool,
 }
@@ -53,6 +55,48 @@ pub struct Row {
     pub network_port: String,
     #[serde(default)]
     pub network_proto: String,
+    /// What this list does not say.
+    #[serde(skip)]
+    pub described: Described,
+}
+
+/// What a profile alone says of its phones.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Described {
+    pub device: Option<String>,
+    pub round_trip: Option<u32>,
+}
+
+/// Reads `sofia status profile NAME reg`, by Call-ID (`show_reg_callback` in mod_sofia.c). Unlike in its XML, nothing that a phone chose can
+/// look like another phone's lines: no header has a line break.
+#[must_use]
+pub fn described(text: &str) -> HashMap<String, Described> {
+    let mut found = HashMap::<String, Described>::new();
+    let mut call_id = None;
+    for line in text.lines() {
+        let Some((name, value)) = line.split_once(':') else { continue };
+        let value = value.trim();
+        match name {
+            "Call-ID" => call_id = Some(short(value)),
+            "Agent" => {
+                let Some(call_id) = &call_id else { continue };
+                let device = Some(short(value)).filter(|device| !device.is_empty() && device != "unknown");
+                found.entry(call_id.clone()).or_default().device = device;
+            }
+            // In milliseconds; 0 before the first answer.
+            "Ping-Time" => {
+                let Some(call_id) = &call_id else { continue };
+                let (whole, part) = value.split_once('.').unwrap_or((value, "0"));
+                let micros = whole.parse::<u32>().ok().and_then(|whole| {
+                    let part = format!("{part:0<3}").get(..3)?.parse::<u32>().ok()?;
+                    whole.checked_mul(1000)?.checked_add(part)
+                });
+                found.entry(call_id.clone()).or_default().round_trip = micros.filter(|micros| *micros > 0);
+            }
+            _ => {}
+        }
+    }
+    found
 }
 
 /// Events have their texts cut, and a Call-ID must be the same in both.
@@ -125,6 +169,7 @@ impl Registrations {
             since,
             seen: at,
             expires: at / 1_000_000 + said.expires,
+            round_trip: known.as_ref().and_then(|known| known.round_trip),
             is_reachable: known.and_then(|known| known.is_reachable),
             is_dialled: said.is_dialled,
         };
@@ -176,7 +221,16 @@ impl Registrations {
             }
             let aor: Aor = (row.user.as_str().into(), row.domain.to_ascii_lowercase().into());
             if let Some(known) = self.get(&row.call_id) {
-                listed.add(aor, Registration { expires: known.expires.max(expires), ..known.clone() });
+                let Described { device, round_trip } = row.described;
+                listed.add(
+                    aor,
+                    Registration {
+                        expires: known.expires.max(expires),
+                        device: known.device.clone().or(device),
+                        round_trip: round_trip.or(known.round_trip),
+                        ..known.clone()
+                    },
+                );
                 continue;
             }
             // `sofia/PROFILE/CONTACT`.
@@ -187,7 +241,7 @@ impl Registrations {
             let registration = Registration {
                 call_id: row.call_id,
                 contact: super::said::bare(contact),
-                device: None,
+                device: row.described.device,
                 address: format!("{}:{}", row.network_ip, row.network_port),
                 // It never says that a phone came by WebSocket.
                 transport: transport.or_else(|| Some(row.network_proto).filter(|proto| !proto.is_empty())),
@@ -195,6 +249,7 @@ impl Registrations {
                 seen: began,
                 expires,
                 is_reachable: None,
+                round_trip: row.described.round_trip,
                 is_dialled,
             };
             changes.push(Change::Registration(aor.clone()));
@@ -307,6 +362,36 @@ mod tests {
         // What is older replaces nothing.
         all.registered(NOW + 1, &only("late", "sip:late"));
         assert_eq!(call_ids(&all), ["desk", "late"]);
+    }
+
+    #[test]
+    fn a_profile_says_the_device_and_the_round_trip_of_each_phone_and_no_phone_speaks_for_another() {
+        let listed = "\nRegistrations:\n=====\nCall-ID:    \tdesk\nUser:       \t1001@acme.test\nContact:    \t\"x\" <sip:1001@192.0.2.1>\n\
+            Agent:      \tSnom D785: 10.1\nStatus:     \tRegistered(UDP-NAT)(unknown) EXP(2026-11-28 01:00:00) EXPSECS(300)\n\
+            Ping-Status:\tReachable\nPing-Time:\t12.34\nHost:       \tfs\n\n\
+            Call-ID:    \tnew</call-id><call-id>desk\nAgent:      \t\nPing-Time:\t0.00\n\nTotal items returned: 2\n=====\n";
+        let described = described(listed);
+        let desk = Described { device: Some("Snom D785: 10.1".into()), round_trip: Some(12_340) };
+        assert_eq!(described.get("desk"), Some(&desk));
+        assert_eq!(described.get("new</call-id><call-id>desk"), Some(&Described::default()));
+        assert_eq!(described.len(), 2);
+
+        // A node that begins to listen knows it at once, and keeps it when the phone registers again.
+        let mut all = Registrations::default();
+        let row = |described: Option<&Described>| Row {
+            described: described.cloned().unwrap_or_default(),
+            ..row("desk", NOW / SECOND + 60)
+        };
+        all.read(vec![row(described.get("desk"))], NOW);
+        let known = |all: &Registrations| {
+            let one = &all.of("1001", "acme.test")[0];
+            (one.device.clone(), one.round_trip)
+        };
+        assert_eq!(known(&all), (Some("Snom D785: 10.1".into()), Some(12_340)));
+        all.registered(NOW + 1, &Registered { is_refresh: true, ..says("desk", "sip:desk") });
+        assert_eq!(known(&all), (Some("Desk phone".into()), Some(12_340)));
+        all.read(vec![row(None)], NOW + 2);
+        assert_eq!(known(&all), (Some("Desk phone".into()), Some(12_340)), "another read says nothing of it");
     }
 
     #[test]

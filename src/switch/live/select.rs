@@ -11,7 +11,7 @@ use super::{
     levels::{self, Today},
     names::Names,
     presence::Presence,
-    show::{self, NamesOf, Of, Scope},
+    show::{self, NamesOf, Owned, Scope},
     views::{self, Agent, LiveGateway, Queue, Registration},
 };
 
@@ -39,7 +39,7 @@ impl Asker<'_> {
     pub async fn registrations(&self) -> Vec<Registration> {
         let found = show::registrations(self.scope, self.live);
         let names = self.names(found.iter().map(|of| of.tenant)).await;
-        let shown = found.into_iter().filter_map(|Of { tenant, it: mut phone, .. }| {
+        let shown = found.into_iter().filter_map(|Owned { tenant, it: mut phone, .. }| {
             let user = show::name_phone(&mut phone, names.get(&tenant));
             self.may_see(user).then_some(phone)
         });
@@ -56,7 +56,7 @@ impl Asker<'_> {
         let has = |call: &CallNow, id: &str| call.legs.iter().any(|leg| leg.about.sip_call_id.as_deref() == Some(id));
         found.retain(|of| sip_call_id.is_none_or(|id| has(&of.it, id)));
         let names = self.names(found.iter().map(|of| of.tenant)).await;
-        let shown = found.into_iter().filter_map(|Of { tenant, at, it }| {
+        let shown = found.into_iter().filter_map(|Owned { tenant, at, it }| {
             let call = it.shown(tenant, at, names.get(&tenant)?, self.scope.person);
             let is_own = self.scope.person.is_none() || call.legs.iter().any(|leg| leg.agent_id == self.scope.person);
             is_own.then_some(call)
@@ -87,7 +87,7 @@ impl Asker<'_> {
     pub async fn conferences(&self) -> Vec<views::Conference> {
         let found = show::conferences(self.scope, self.live);
         let names = self.names(found.iter().map(|of| of.tenant)).await;
-        let shown = found.into_iter().map(|Of { tenant, it: mut conference, .. }| {
+        let shown = found.into_iter().map(|Owned { tenant, it: mut conference, .. }| {
             show::name_conference(&mut conference, names.get(&tenant), self.scope.person);
             conference
         });
@@ -97,7 +97,7 @@ impl Asker<'_> {
     pub async fn parked(&self) -> Vec<views::Parked> {
         let found = show::parked(self.scope, self.live);
         let names = self.names(found.iter().map(|of| of.tenant)).await;
-        let shown = found.into_iter().map(|Of { tenant, it: mut parked, .. }| {
+        let shown = found.into_iter().map(|Owned { tenant, it: mut parked, .. }| {
             show::name_parked(&mut parked, names.get(&tenant), self.scope.person);
             parked
         });

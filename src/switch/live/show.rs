@@ -34,7 +34,7 @@ pub struct Scope {
 pub type NamesOf = HashMap<Uuid, Arc<Names>>;
 
 /// Something that is a tenant's.
-pub struct Of<T> {
+pub struct Owned<T> {
     pub tenant: Uuid,
     pub at: At,
     pub it: T,
@@ -90,7 +90,11 @@ impl Scope {
     }
 
     /// Gathers something from all switches that are known.
-    pub fn gather<T>(&self, live: &Live, mut take: impl FnMut(&State, &Whose, &At, &mut Vec<Of<T>>)) -> Vec<Of<T>> {
+    pub fn gather<T>(
+        &self,
+        live: &Live,
+        mut take: impl FnMut(&State, &Whose, &At, &mut Vec<Owned<T>>),
+    ) -> Vec<Owned<T>> {
         let mut found = Vec::new();
         for watched in self.switches(live).into_iter().chain(self.players(live)) {
             let (whose, at) = (live.whose(&watched), self.at(&watched));
@@ -121,7 +125,7 @@ fn number(text: &str) -> Option<String> {
 }
 
 /// The calls of a switch, one for each tenant that they concern.
-pub fn calls(scope: &Scope, live: &Live) -> Vec<Of<CallNow>> {
+pub fn calls(scope: &Scope, live: &Live) -> Vec<Owned<CallNow>> {
     scope.gather(live, |state, whose, at, found| {
         for id in state.calls.ids() {
             let call = CallNow::of(id, state, whose);
@@ -129,17 +133,17 @@ pub fn calls(scope: &Scope, live: &Live) -> Vec<Of<CallNow>> {
                 continue;
             }
             let tenants = whose.of_call(&state.calls.of(id));
-            found.extend(tenants.into_iter().map(|tenant| Of { tenant, at: at.clone(), it: call.clone() }));
+            found.extend(tenants.into_iter().map(|tenant| Owned { tenant, at: at.clone(), it: call.clone() }));
         }
     })
 }
 
-pub fn registrations(scope: &Scope, live: &Live) -> Vec<Of<views::Registration>> {
+pub fn registrations(scope: &Scope, live: &Live) -> Vec<Owned<views::Registration>> {
     registrations_of(scope, live, None)
 }
 
 /// `only`: of this phone.
-pub fn registrations_of(scope: &Scope, live: &Live, only: Option<&Aor>) -> Vec<Of<views::Registration>> {
+pub fn registrations_of(scope: &Scope, live: &Live, only: Option<&Aor>) -> Vec<Owned<views::Registration>> {
     let now = chrono::Utc::now().timestamp();
     scope.gather(live, |state, whose, at, found| {
         let mut known = HashMap::new();
@@ -167,9 +171,10 @@ pub fn registrations_of(scope: &Scope, live: &Live, only: Option<&Aor>) -> Vec<O
                 since: one.since.map(time),
                 expires_at: time(one.expires.saturating_mul(1_000_000)),
                 reachable: one.is_reachable,
+                round_trip_ms: one.round_trip.map(|micros| f64::from(micros) / 1000.0),
                 at: at.clone(),
             };
-            found.push(Of { tenant, at: at.clone(), it });
+            found.push(Owned { tenant, at: at.clone(), it });
         }
     })
 }
@@ -216,11 +221,11 @@ fn queues_of(scope: &Scope, live: &Live, only: Option<Uuid>) -> QueuesOf {
                 continue;
             }
             let agents = state.queues.of_queue(name).map(ToOwned::to_owned).collect::<Vec<_>>();
-            found.push(Of { tenant, at: at.clone(), it: (id, waiting(state, whose, name, at), agents) });
+            found.push(Owned { tenant, at: at.clone(), it: (id, waiting(state, whose, name, at), agents) });
         }
     });
     let mut all = BTreeMap::<(Uuid, Uuid), (views::Queue, BTreeSet<String>)>::new();
-    for Of { tenant, it: (id, waiting, of_queue), .. } in found {
+    for Owned { tenant, it: (id, waiting, of_queue), .. } in found {
         let (queue, serve) = all.entry((tenant, id)).or_insert_with(|| {
             let (waiting, agents) = (Vec::new(), Vec::new());
             (
@@ -241,13 +246,13 @@ fn queues_of(scope: &Scope, live: &Live, only: Option<Uuid>) -> QueuesOf {
 pub fn tenants_with_agents(scope: &Scope, live: &Live) -> BTreeSet<Uuid> {
     let found = scope.gather(live, |state, whose, at, found| {
         for (name, _) in state.queues.agents() {
-            found.extend(whose.of_name(name).map(|tenant| Of { tenant, at: at.clone(), it: () }));
+            found.extend(whose.of_name(name).map(|tenant| Owned { tenant, at: at.clone(), it: () }));
         }
     });
     found.into_iter().map(|of| of.tenant).collect()
 }
 
-pub fn conferences(scope: &Scope, live: &Live) -> Vec<Of<views::Conference>> {
+pub fn conferences(scope: &Scope, live: &Live) -> Vec<Owned<views::Conference>> {
     scope.gather(live, |state, whose, at, found| {
         for (name, conference) in state.conferences.iter() {
             // Not by its members: somebody of another tenant may have called in.
@@ -275,12 +280,12 @@ pub fn conferences(scope: &Scope, live: &Live) -> Vec<Of<views::Conference>> {
                 members: conference.members.iter().map(member).collect(),
                 at: at.clone(),
             };
-            found.push(Of { tenant, at: at.clone(), it });
+            found.push(Owned { tenant, at: at.clone(), it });
         }
     })
 }
 
-pub fn parked(scope: &Scope, live: &Live) -> Vec<Of<views::Parked>> {
+pub fn parked(scope: &Scope, live: &Live) -> Vec<Owned<views::Parked>> {
     scope.gather(live, |state, whose, at, found| {
         for (lot, slot, leg, since) in state.lots.iter() {
             let Some((_, domain)) = lot.split_once('@') else { continue };
@@ -296,7 +301,7 @@ pub fn parked(scope: &Scope, live: &Live) -> Vec<Of<views::Parked>> {
                 party,
                 at: at.clone(),
             };
-            found.push(Of { tenant, at: at.clone(), it });
+            found.push(Owned { tenant, at: at.clone(), it });
         }
     })
 }
@@ -324,7 +329,7 @@ pub fn phones(scope: &Scope, live: &Live) -> BTreeSet<(Uuid, Aor)> {
         let mut known = HashMap::new();
         for aor in state.registrations.iter().map(|(aor, _)| aor.clone()).chain(in_calls).collect::<BTreeSet<Aor>>() {
             let tenant = *known.entry(aor.1.clone()).or_insert_with(|| whose.of_domain(&aor.1));
-            found.extend(tenant.map(|tenant| Of { tenant, at: at.clone(), it: aor }));
+            found.extend(tenant.map(|tenant| Owned { tenant, at: at.clone(), it: aor }));
         }
     });
     found.into_iter().map(|of| (of.tenant, of.it)).collect()

@@ -67,6 +67,9 @@ pub struct Registration {
     pub expires_at: DateTime<Utc>,
     /// Whether it answers pings. `null` if the switch sends none, or has not said so yet.
     pub reachable: Option<bool>,
+    /// How many milliseconds it took to answer the switch's last ping, as of the last full read of the switch (every five minutes, with up to
+    /// 2,000 phones). `null` if that is not known.
+    pub round_trip_ms: Option<f64>,
     #[serde(flatten)]
     pub at: At,
 }

@@ -10,11 +10,11 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::{
-    Message, NewForward, VoicemailPatch,
+    MailboxCount, Message, NewForward, VoicemailPatch,
     greetings::{self, ChosenGreeting, Greetings},
     line::{Line, heard},
     place,
-    store::{self, Of, Wanted},
+    store::{self, Owner, Wanted},
     sync,
 };
 use crate::{
@@ -54,8 +54,8 @@ pub struct VoicemailFilter {
 }
 
 /// The mailbox of an extension that the caller may hear.
-async fn of(api: &Data<Api>, actor: &Actor, tenant: Uuid, extension: Uuid) -> Result<Of, Problem> {
-    let found = store::of(&mut *api.read(actor).await?, tenant, extension, actor.only_own()).await?;
+async fn owner(api: &Data<Api>, actor: &Actor, tenant: Uuid, extension: Uuid) -> Result<Owner, Problem> {
+    let found = store::owner(&mut *api.read(actor).await?, tenant, extension, actor.only_own()).await?;
     found.ok_or_else(|| Problem::not_found("extension"))
 }
 
@@ -85,18 +85,36 @@ pub async fn list_voicemail(
     let tenant = actor.tenant_or(tenant.tenant_id)?;
     let window = page.key_window()?;
     let before = window.after.as_deref().map(seat_of).transpose()?;
-    let of = of(&api, &actor, tenant, filter.extension_id).await?;
+    let owner = owner(&api, &actor, tenant, filter.extension_id).await?;
     if before.is_none() {
         for line in lines(&api, &live, &control, tenant)? {
             let mut tx = api.changes.within(Some(tenant)).await?;
-            sync::sync(&mut tx, &line, &of).await?;
+            sync::sync(&mut tx, &line, &owner).await?;
             tx.commit().await?;
         }
     }
     let wanted = Wanted { is_read: filter.is_read, is_urgent: filter.is_urgent };
     let mut db = api.read(&actor).await?;
-    let messages = store::list(&mut *db, tenant, of.extension, wanted, before, window.fetch()).await?;
+    let messages = store::list(&mut *db, tenant, owner.extension, wanted, before, window.fetch()).await?;
     Ok(Json(window.page(messages, |one| format!("{} {}", one.received_at.to_rfc3339(), one.id))))
+}
+
+/// Count the messages of each mailbox that has any
+///
+/// As they were when the switch last said so, which it does whenever a message comes, is heard or goes. An agent sees their own extensions.
+#[utoipa::path(tag = "voicemail", params(TenantQuery, PageQuery), responses((status = 200, body = Page<MailboxCount>)))]
+#[get("/v1/voicemail/counts")]
+pub async fn count_voicemail(
+    api: Data<Api>,
+    actor: Actor,
+    tenant: Query<TenantQuery>,
+    page: Query<PageQuery>,
+) -> Result<Json<Page<MailboxCount>>, Problem> {
+    let tenant = actor.tenant_or(tenant.tenant_id)?;
+    let window = page.window()?;
+    let mut db = api.read(&actor).await?;
+    let counts = store::counts(&mut *db, tenant, actor.only_own(), window.after, window.fetch()).await?;
+    Ok(Json(window.page(counts, |one| one.extension_id)))
 }
 
 fn seat_of(key: &str) -> Result<store::Seat, Error> {
@@ -171,7 +189,7 @@ pub async fn hear_voicemail(
 /// A message that is acted on, its mailbox, and the switch that has it.
 struct Acting<'a> {
     before: Message,
-    of: Of,
+    owner: Owner,
     line: Line<'a>,
 }
 
@@ -186,11 +204,11 @@ impl<'a> Acting<'a> {
         let before =
             store::get(change.db(), tenant, id, actor.only_own()).await?.ok_or(Error::NotFound("voicemail"))?;
         same_version(if_match, before.version)?;
-        let of =
-            store::of(change.db(), tenant, before.extension_id, None).await?.ok_or(Error::NotFound("extension"))?;
+        let owner =
+            store::owner(change.db(), tenant, before.extension_id, None).await?.ok_or(Error::NotFound("extension"))?;
         let watched = heard(live, before.switch_id).ok_or(Code::VoicemailAway)?;
         let line = Line { control, keyring: api.changes.keyring(), watched: Arc::clone(&watched) };
-        Ok(Self { before, of, line })
+        Ok(Self { before, owner, line })
     }
 }
 
@@ -215,7 +233,7 @@ pub async fn mark_voicemail(
     let patch = input::patch::<VoicemailPatch, Message>(&body)?;
     let work = async |change: &mut Change| {
         let acting = Acting::begin((&api, &live, &control), change, &actor, (tenant, id, if_match)).await?;
-        sync::mark(change.db(), &acting.line, &acting.of, &acting.before, &patch).await?;
+        sync::mark(change.db(), &acting.line, &acting.owner, &acting.before, &patch).await?;
         let after = store::get(change.db(), tenant, id, None).await?.ok_or(Error::NotFound("voicemail"))?;
         if after.version != acting.before.version {
             change.audit_of("update", Some(&acting.before), Some(&after)).await?;
@@ -243,8 +261,8 @@ pub async fn delete_voicemail(
     let (id, if_match) = (*path, request.if_match);
     let work = async |change: &mut Change| {
         let acting = Acting::begin((&api, &live, &control), change, &actor, (tenant, id, if_match)).await?;
-        sync::delete(&acting.line, &acting.of, acting.before.message).await?;
-        sync::sync(change.db(), &acting.line, &acting.of).await?;
+        sync::delete(&acting.line, &acting.owner, acting.before.message).await?;
+        sync::sync(change.db(), &acting.line, &acting.owner).await?;
         if store::get(change.db(), tenant, id, None).await?.is_some() {
             // Its file can't be removed: the switch keeps the message (`message_purge_callback` in mod_voicemail.c).
             return Err(Error::from(Code::VoicemailRefused.with("answer", "the file stays")).into());
@@ -276,9 +294,9 @@ pub async fn forward_voicemail(
     let new: NewForward = input::parse(&body)?;
     let work = async |change: &mut Change| {
         let acting = Acting::begin((&api, &live, &control), change, &actor, (tenant, id, if_match)).await?;
-        let to = store::of_number(change.db(), tenant, new.to.as_str(), None).await?;
+        let to = store::owner_of_number(change.db(), tenant, new.to.as_str(), None).await?;
         let to = to.filter(|to| to.is_enabled).ok_or_else(|| Error::invalid("to", Code::HasNoVoicemail))?;
-        let copy = sync::forward(change.db(), &acting.line, &acting.of, &acting.before, &to).await?;
+        let copy = sync::forward(change.db(), &acting.line, &acting.owner, &acting.before, &to).await?;
         let copy = store::get(change.db(), tenant, copy, None).await?.ok_or(Error::NotFound("voicemail"))?;
         change.audit_of("create", None, Some(&copy)).await?;
         Outcome::created(&copy, copy.version, format!("/v1/voicemail/{}", copy.id))
@@ -298,9 +316,9 @@ pub async fn show_greetings(
     path: Path<Uuid>,
 ) -> Result<Json<Greetings>, Problem> {
     let tenant = actor.tenant_or(tenant.tenant_id)?;
-    let of = of(&api, &actor, tenant, *path).await?;
+    let owner = owner(&api, &actor, tenant, *path).await?;
     let lines = lines(&api, &live, &control, tenant)?;
-    Ok(Json(greetings::show(&lines, of.extension, &of.mailbox).await?))
+    Ok(Json(greetings::show(&lines, owner.extension, &owner.mailbox).await?))
 }
 
 /// Choose the greeting that callers hear
@@ -321,26 +339,26 @@ pub async fn choose_greeting(
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.tenant_or(tenant.tenant_id)?;
     let chosen: ChosenGreeting = input::parse(&body)?;
-    let of = of(&api, &actor, tenant, *path).await?;
+    let owner = owner(&api, &actor, tenant, *path).await?;
     let lines = lines(&api, &live, &control, tenant)?;
     let work = async |change: &mut Change| {
         change.hold(tenant).await?;
-        let before = greetings::show(&lines, of.extension, &of.mailbox).await?;
-        greetings::choose(&lines, &of.mailbox, chosen.greeting).await?;
-        let after = greetings::show(&lines, of.extension, &of.mailbox).await?;
+        let before = greetings::show(&lines, owner.extension, &owner.mailbox).await?;
+        greetings::choose(&lines, &owner.mailbox, chosen.greeting).await?;
+        let after = greetings::show(&lines, owner.extension, &owner.mailbox).await?;
         if before != after {
-            note(change, &of, Some(&before), &after).await?;
+            note(change, &owner, Some(&before), &after).await?;
         }
         Outcome::said(&after)
     };
     request.quietly().run(&api, &actor, &body, work).await
 }
 
-async fn note(change: &mut Change, of: &Of, before: Option<&Greetings>, after: &Greetings) -> Result<(), Error> {
+async fn note(change: &mut Change, owner: &Owner, before: Option<&Greetings>, after: &Greetings) -> Result<(), Error> {
     let shown = |greetings: &Greetings| serde_json::json!({ "greeting": greetings.greeting });
     let (before, after) = (before.map(shown), Some(shown(after)));
-    let resource = format!("voicemail-greetings/{}", of.extension);
-    change.audit(Audit { tenant: Some(of.tenant), action: "update", resource, before, after }).await
+    let resource = format!("voicemail-greetings/{}", owner.extension);
+    change.audit(Audit { tenant: Some(owner.tenant), action: "update", resource, before, after }).await
 }
 
 /// Which greeting is removed.
@@ -371,15 +389,15 @@ pub async fn remove_greeting(
     if which.greeting.is_some_and(|number| !(1..=greetings::MOST).contains(&number)) {
         return Err(Error::query("greeting", Code::range(1, greetings::MOST)).into());
     }
-    let of = of(&api, &actor, tenant, *path).await?;
+    let owner = owner(&api, &actor, tenant, *path).await?;
     let lines = lines(&api, &live, &control, tenant)?;
     let work = async |change: &mut Change| {
         change.hold(tenant).await?;
-        let before = greetings::show(&lines, of.extension, &of.mailbox).await?;
-        greetings::remove(&lines, &of.mailbox, which.greeting).await?;
-        let after = greetings::show(&lines, of.extension, &of.mailbox).await?;
+        let before = greetings::show(&lines, owner.extension, &owner.mailbox).await?;
+        greetings::remove(&lines, &owner.mailbox, which.greeting).await?;
+        let after = greetings::show(&lines, owner.extension, &owner.mailbox).await?;
         if before != after {
-            note(change, &of, Some(&before), &after).await?;
+            note(change, &owner, Some(&before), &after).await?;
         }
         Ok(Outcome::deleted())
     };

@@ -65,25 +65,25 @@ impl Caller {
 pub enum Order<'a> {
     /// The messages that were heard, or those that were not.
     List {
-        of: &'a Mailbox,
+        mailbox: &'a Mailbox,
         read: bool,
     },
     Show {
-        of: &'a Mailbox,
+        mailbox: &'a Mailbox,
         message: Uuid,
     },
     Mark {
-        of: &'a Mailbox,
+        mailbox: &'a Mailbox,
         message: Uuid,
         read: bool,
     },
     /// Notes that it goes with the next [`Order::Purge`].
     Delete {
-        of: &'a Mailbox,
+        mailbox: &'a Mailbox,
         message: Uuid,
     },
     Purge {
-        of: &'a Mailbox,
+        mailbox: &'a Mailbox,
     },
     /// Puts a copy of a file into a mailbox. `mark` is kept as who forwarded it, and tells the copy from others.
     Put {
@@ -95,11 +95,11 @@ pub enum Order<'a> {
     },
     /// The greeting that callers hear.
     Greeting {
-        of: &'a Mailbox,
+        mailbox: &'a Mailbox,
     },
     /// Has callers hear one of those that were recorded.
     Greet {
-        of: &'a Mailbox,
+        mailbox: &'a Mailbox,
         number: u8,
     },
 }
@@ -111,29 +111,29 @@ const NORMAL: &str = "B_NORMAL";
 impl fmt::Display for Order<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::List { of: Mailbox { user, domain }, read } => {
+            Self::List { mailbox: Mailbox { user, domain }, read } => {
                 let which = if *read { "read" } else { "not-read" };
                 write!(f, "vm_fsdb_msg_list json default {domain} {user} inbox {which}")
             }
-            Self::Show { of: Mailbox { user, domain }, message } => {
+            Self::Show { mailbox: Mailbox { user, domain }, message } => {
                 write!(f, "vm_fsdb_msg_get json default {domain} {user} {message}")
             }
-            Self::Mark { of: Mailbox { user, domain }, message, read } => {
+            Self::Mark { mailbox: Mailbox { user, domain }, message, read } => {
                 let how = if *read { "read" } else { "unread" };
                 write!(f, "vm_read {user}@{domain}/default {how} {message}")
             }
-            Self::Delete { of: Mailbox { user, domain }, message } => {
+            Self::Delete { mailbox: Mailbox { user, domain }, message } => {
                 write!(f, "vm_fsdb_msg_delete default {domain} {user} {message}")
             }
-            Self::Purge { of: Mailbox { user, domain } } => write!(f, "vm_fsdb_msg_purge default {domain} {user}"),
+            Self::Purge { mailbox: Mailbox { user, domain } } => write!(f, "vm_fsdb_msg_purge default {domain} {user}"),
             Self::Put { into: Mailbox { user, domain }, file, caller: Caller { number, name }, mark, urgent } => {
                 let flag = if *urgent { URGENT } else { NORMAL };
                 write!(f, "vm_inject {user}@{domain}@default {} {number} '{name}' {mark} {flag}", file.0)
             }
-            Self::Greeting { of: Mailbox { user, domain } } => {
+            Self::Greeting { mailbox: Mailbox { user, domain } } => {
                 write!(f, "vm_fsdb_pref_greeting_get json default {domain} {user}")
             }
-            Self::Greet { of: Mailbox { user, domain }, number } => {
+            Self::Greet { mailbox: Mailbox { user, domain }, number } => {
                 write!(f, "vm_fsdb_pref_greeting_set default {domain} {user} {number}")
             }
         }
@@ -215,23 +215,26 @@ mod tests {
 
     #[test]
     fn every_command_but_one_names_the_mailbox_and_the_message() {
-        let (of, message, mark) = (&mailbox(), Uuid::nil(), Uuid::max());
+        let (mailbox, message, mark) = (&mailbox(), Uuid::nil(), Uuid::max());
         let said = |order: Order<'_>| order.to_string();
-        assert_eq!(said(Order::List { of, read: false }), "vm_fsdb_msg_list json default acme.test u7k inbox not-read");
         assert_eq!(
-            said(Order::Delete { of, message }),
+            said(Order::List { mailbox, read: false }),
+            "vm_fsdb_msg_list json default acme.test u7k inbox not-read"
+        );
+        assert_eq!(
+            said(Order::Delete { mailbox, message }),
             format!("vm_fsdb_msg_delete default acme.test u7k {message}"),
             "vm_delete would delete every message of this UUID"
         );
-        assert_eq!(said(Order::Purge { of }), "vm_fsdb_msg_purge default acme.test u7k");
+        assert_eq!(said(Order::Purge { mailbox }), "vm_fsdb_msg_purge default acme.test u7k");
         assert_eq!(
-            said(Order::Mark { of, message, read: true }),
+            said(Order::Mark { mailbox, message, read: true }),
             format!("vm_read u7k@acme.test/default read {message}")
         );
         let file = &Path::parse("/var/lib/vm/default/acme.test/u7k/msg_1.wav").unwrap();
         let caller = &Caller::of("+493012345678", "Ann");
         assert_eq!(
-            said(Order::Put { into: of, file, caller, mark, urgent: true }),
+            said(Order::Put { into: mailbox, file, caller, mark, urgent: true }),
             format!("vm_inject u7k@acme.test@default {} +493012345678 'Ann' {mark} A_URGENT", file.0)
         );
     }
@@ -239,9 +242,9 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn whatever_a_caller_is_called_the_command_has_the_same_arguments(number: String, name: String) {
-            let (of, file) = (&mailbox(), &Path::parse("/a.wav").unwrap());
+            let (mailbox, file) = (&mailbox(), &Path::parse("/a.wav").unwrap());
             let caller = &Caller::of(&number, &name);
-            let said = Order::Put { into: of, file, caller, mark: Uuid::nil(), urgent: false }.to_string();
+            let said = Order::Put { into: mailbox, file, caller, mark: Uuid::nil(), urgent: false }.to_string();
             let parts = said.split('\'').collect::<Vec<_>>();
             proptest::prop_assert_eq!(parts.len(), 3, "{}", &said);
             proptest::prop_assert_eq!(parts[0].split(' ').count(), 5, "{}", &said);

@@ -51,23 +51,24 @@ fn file(storage: &str, Mailbox { user, domain }: &Mailbox, number: u8) -> String
 }
 
 /// Those of these greetings that were recorded on this switch, with their files.
-async fn recorded(line: &Line<'_>, of: &Mailbox, numbers: impl Iterator<Item = u8>) -> Result<Vec<(u8, String)>> {
+async fn recorded(line: &Line<'_>, mailbox: &Mailbox, numbers: impl Iterator<Item = u8>) -> Result<Vec<(u8, String)>> {
     let storage = line.ask(&"global_getvar storage_dir").await?;
     let storage = storage.trim();
     if !storage.starts_with('/') {
         return Ok(Vec::new());
     }
-    let named = numbers.map(|number| (number, file(storage, of, number))).collect::<Vec<_>>();
+    let named = numbers.map(|number| (number, file(storage, mailbox, number))).collect::<Vec<_>>();
     let there = there(line, named.iter().map(|(_, file)| file.clone()).collect()).await?;
     Ok(named.into_iter().filter(|(_, file)| there.contains(file)).collect())
 }
 
 /// What there is on any of these switches.
-pub async fn show(lines: &[Line<'_>], extension: Uuid, of: &Mailbox) -> Result<Greetings> {
+pub async fn show(lines: &[Line<'_>], extension: Uuid, mailbox: &Mailbox) -> Result<Greetings> {
     let mut shown = Greetings { extension_id: extension, greeting: None, recorded: Vec::new() };
     for line in lines {
-        let numbers = recorded(line, of, 1..=MOST).await?.into_iter().map(|(number, _)| number).collect::<Vec<_>>();
-        let chosen = command::greeting(&line.ask(&Order::Greeting { of }).await?);
+        let numbers =
+            recorded(line, mailbox, 1..=MOST).await?.into_iter().map(|(number, _)| number).collect::<Vec<_>>();
+        let chosen = command::greeting(&line.ask(&Order::Greeting { mailbox }).await?);
         // A greeting that was removed is not heard, though it stays chosen.
         shown.greeting = shown.greeting.or(chosen.filter(|number| numbers.contains(number)));
         shown.recorded.extend(numbers);
@@ -78,14 +79,14 @@ pub async fn show(lines: &[Line<'_>], extension: Uuid, of: &Mailbox) -> Result<G
 }
 
 /// Has callers hear one that was recorded, on every switch that has it.
-pub async fn choose(lines: &[Line<'_>], of: &Mailbox, number: u8) -> Result<()> {
+pub async fn choose(lines: &[Line<'_>], mailbox: &Mailbox, number: u8) -> Result<()> {
     if !(1..=MOST).contains(&number) {
         return Err(Error::invalid("greeting", Code::range(1, MOST)));
     }
     let mut is_done = false;
     for line in lines {
-        if !recorded(line, of, std::iter::once(number)).await?.is_empty() {
-            line.tell(&Order::Greet { of, number }).await?;
+        if !recorded(line, mailbox, std::iter::once(number)).await?.is_empty() {
+            line.tell(&Order::Greet { mailbox, number }).await?;
             is_done = true;
         }
     }
@@ -93,10 +94,10 @@ pub async fn choose(lines: &[Line<'_>], of: &Mailbox, number: u8) -> Result<()> 
 }
 
 /// Removes one that was recorded, or all. Callers who heard it hear the usual words.
-pub async fn remove(lines: &[Line<'_>], of: &Mailbox, number: Option<u8>) -> Result<()> {
+pub async fn remove(lines: &[Line<'_>], mailbox: &Mailbox, number: Option<u8>) -> Result<()> {
     for line in lines {
         let numbers = (1..=MOST).filter(|one| number.is_none_or(|number| number == *one));
-        let files = recorded(line, of, numbers).await?.into_iter().map(|(_, file)| file).collect();
+        let files = recorded(line, mailbox, numbers).await?.into_iter().map(|(_, file)| file).collect();
         if let Some(why) = erase(line, files).await? {
             return Err(Code::VoicemailRefused.with("answer", why).into());
         }

@@ -51,13 +51,13 @@ impl Line<'_> {
         Code::VoicemailRefused.with("answer", line).into()
     }
 
-    pub async fn list(&self, of: &Mailbox, read: bool) -> Result<Vec<Uuid>> {
-        let answer = self.ask(&Order::List { of, read }).await?;
+    pub async fn list(&self, mailbox: &Mailbox, read: bool) -> Result<Vec<Uuid>> {
+        let answer = self.ask(&Order::List { mailbox, read }).await?;
         command::listed(&answer).ok_or_else(|| self.strange(&answer))
     }
 
     /// `None` if there is no such message in this mailbox.
-    pub async fn show(&self, of: &Mailbox, message: Uuid) -> Result<Option<Told>> {
-        Ok(command::told(&self.ask(&Order::Show { of, message }).await?))
+    pub async fn show(&self, mailbox: &Mailbox, message: Uuid) -> Result<Option<Told>> {
+        Ok(command::told(&self.ask(&Order::Show { mailbox, message }).await?))
     }
 }

@@ -61,6 +61,24 @@ pub struct Message {
     pub message: Uuid,
 }
 
+/// How many messages are in the mailbox of an extension.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct MailboxCount {
+    pub extension_id: Uuid,
+    /// The extension's number.
+    pub extension: String,
+    /// The extension's name.
+    pub name: String,
+    /// Messages that nobody has heard.
+    pub new: i64,
+    /// The urgent ones among these.
+    pub urgent: i64,
+    /// Messages that were heard and are still there.
+    pub heard: i64,
+    /// When the newest came.
+    pub newest_at: DateTime<Utc>,
+}
+
 impl Audited for Message {
     fn tenant(&self) -> Option<Uuid> {
         Some(self.tenant_id)

@@ -5,7 +5,7 @@ use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
 use super::{
-    Message,
+    MailboxCount, Message,
     command::{Mailbox, Told},
 };
 use crate::{
@@ -18,7 +18,7 @@ const BATCH: i64 = 100;
 
 /// The mailbox of an extension.
 #[derive(Debug, Clone)]
-pub struct Of {
+pub struct Owner {
     pub tenant: Uuid,
     pub extension: Uuid,
     /// The extension's.
@@ -28,9 +28,9 @@ pub struct Of {
     pub is_enabled: bool,
 }
 
-macro_rules! of {
+macro_rules! owner {
     ($row:expr) => {
-        Of {
+        Owner {
             tenant: $row.tenant_id,
             extension: $row.id,
             number: $row.number,
@@ -41,12 +41,12 @@ macro_rules! of {
 }
 
 /// An extension's mailbox. `only`: the agent whose extension it must be.
-pub async fn of(
+pub async fn owner(
     db: impl PgExecutor<'_>,
     tenant: Uuid,
     extension: Uuid,
     only: Option<Uuid>,
-) -> sqlx::Result<Option<Of>> {
+) -> sqlx::Result<Option<Owner>> {
     let row = sqlx::query!(
         r#"select e.tenant_id, e.id, e.number, e.sip_username as "sip_username: SipUsername", e.voicemail_enabled,
                   t.domain as "domain: Domain"
@@ -56,16 +56,16 @@ pub async fn of(
         extension,
         only
     );
-    Ok(row.fetch_optional(db).await?.map(|row| of!(row)))
+    Ok(row.fetch_optional(db).await?.map(|row| owner!(row)))
 }
 
 /// The same by the extension's number.
-pub async fn of_number(
+pub async fn owner_of_number(
     db: impl PgExecutor<'_>,
     tenant: Uuid,
     number: &str,
     only: Option<Uuid>,
-) -> sqlx::Result<Option<Of>> {
+) -> sqlx::Result<Option<Owner>> {
     let row = sqlx::query!(
         r#"select e.tenant_id, e.id, e.number, e.sip_username as "sip_username: SipUsername", e.voicemail_enabled,
                   t.domain as "domain: Domain"
@@ -75,24 +75,24 @@ pub async fn of_number(
         number,
         only
     );
-    Ok(row.fetch_optional(db).await?.map(|row| of!(row)))
+    Ok(row.fetch_optional(db).await?.map(|row| owner!(row)))
 }
 
 /// Makes others who would note what a switch says of this mailbox wait until the transaction ends.
-pub async fn hold(db: &mut PgConnection, of: &Of, switch: Uuid) -> sqlx::Result<()> {
+pub async fn hold(db: &mut PgConnection, owner: &Owner, switch: Uuid) -> sqlx::Result<()> {
     sqlx::query!(
         "insert into voicemail_boxes (tenant_id, extension_id, switch_id, due_at) values ($1, $2, $3, now() + interval '1 hour')
              on conflict do nothing",
-        of.tenant,
-        of.extension,
+        owner.tenant,
+        owner.extension,
         switch
     )
     .execute(&mut *db)
     .await?;
     sqlx::query!(
         "select 1 as one from voicemail_boxes where tenant_id = $1 and extension_id = $2 and switch_id = $3 for update",
-        of.tenant,
-        of.extension,
+        owner.tenant,
+        owner.extension,
         switch
     )
     .fetch_all(db)
@@ -107,13 +107,13 @@ pub struct Known {
     pub is_read: bool,
 }
 
-pub async fn known(db: impl PgExecutor<'_>, of: &Of, switch: Uuid) -> sqlx::Result<Vec<Known>> {
+pub async fn known(db: impl PgExecutor<'_>, owner: &Owner, switch: Uuid) -> sqlx::Result<Vec<Known>> {
     sqlx::query_as!(
         Known,
         r#"select id, message, read_at is not null as "is_read!" from voicemail_messages
             where tenant_id = $1 and extension_id = $2 and switch_id = $3"#,
-        of.tenant,
-        of.extension,
+        owner.tenant,
+        owner.extension,
         switch
     )
     .fetch_all(db)
@@ -122,7 +122,7 @@ pub async fn known(db: impl PgExecutor<'_>, of: &Of, switch: Uuid) -> sqlx::Resu
 
 pub async fn insert(
     db: impl PgExecutor<'_>,
-    of: &Of,
+    owner: &Owner,
     switch: Uuid,
     told: &Told,
     forwarded_by: Option<&str>,
@@ -132,9 +132,9 @@ pub async fn insert(
                                          seconds, is_urgent, read_at, forwarded_by)
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
              on conflict (tenant_id, extension_id, switch_id, message) do nothing",
-        of.tenant,
+        owner.tenant,
         Uuid::now_v7(),
-        of.extension,
+        owner.extension,
         switch,
         told.message,
         told.path.name(),
@@ -152,11 +152,16 @@ pub async fn insert(
 }
 
 /// The id of a message that a switch names.
-pub async fn of_message(db: impl PgExecutor<'_>, of: &Of, switch: Uuid, message: Uuid) -> sqlx::Result<Option<Uuid>> {
+pub async fn of_message(
+    db: impl PgExecutor<'_>,
+    owner: &Owner,
+    switch: Uuid,
+    message: Uuid,
+) -> sqlx::Result<Option<Uuid>> {
     sqlx::query_scalar!(
         "select id from voicemail_messages where tenant_id = $1 and extension_id = $2 and switch_id = $3 and message = $4",
-        of.tenant,
-        of.extension,
+        owner.tenant,
+        owner.extension,
         switch,
         message
     )
@@ -194,11 +199,11 @@ pub async fn replace(db: impl PgExecutor<'_>, tenant: Uuid, id: Uuid, copy: &Tol
 }
 
 /// The messages of a mailbox that a switch is to delete, because their callers were erased.
-pub async fn erased(db: impl PgExecutor<'_>, of: &Of, switch: Uuid) -> sqlx::Result<Vec<Uuid>> {
+pub async fn erased(db: impl PgExecutor<'_>, owner: &Owner, switch: Uuid) -> sqlx::Result<Vec<Uuid>> {
     sqlx::query_scalar!(
         "select message from voicemail_messages where tenant_id = $1 and extension_id = $2 and switch_id = $3 and erased",
-        of.tenant,
-        of.extension,
+        owner.tenant,
+        owner.extension,
         switch
     )
     .fetch_all(db)
@@ -241,6 +246,31 @@ macro_rules! message {
 pub struct Wanted {
     pub is_read: Option<bool>,
     pub is_urgent: Option<bool>,
+}
+
+/// How many messages the mailboxes have that have any. `only`: the agent whose extensions are counted.
+pub async fn counts(
+    db: impl PgExecutor<'_>,
+    tenant: Uuid,
+    only: Option<Uuid>,
+    after: Uuid,
+    limit: i64,
+) -> sqlx::Result<Vec<MailboxCount>> {
+    sqlx::query_as!(
+        MailboxCount,
+        r#"select e.id as extension_id, e.number as extension, e.display_name as name, count(*) filter (where m.read_at is null) as "new!",
+                  count(*) filter (where m.read_at is null and m.is_urgent) as "urgent!",
+                  count(*) filter (where m.read_at is not null) as "heard!", max(m.received_at) as "newest_at!"
+             from extensions e join voicemail_messages m on m.tenant_id = e.tenant_id and m.extension_id = e.id
+            where e.tenant_id = $1 and e.status <> 'deleted' and ($2::uuid is null or e.user_id = $2) and e.id > $3
+            group by e.id, e.number, e.display_name order by e.id limit $4"#,
+        tenant,
+        only,
+        after,
+        limit
+    )
+    .fetch_all(db)
+    .await
 }
 
 /// Where a list goes on: when a message came, and its id.
@@ -371,7 +401,7 @@ pub async fn stir_all(db: impl PgExecutor<'_>, switch: Uuid) -> sqlx::Result<()>
 
 /// A mailbox that a switch is to be asked about.
 pub struct Due {
-    pub of: Of,
+    pub owner: Owner,
     pub switch: Uuid,
     /// Until when nobody else asks.
     pub taken_until: DateTime<Utc>,
@@ -394,19 +424,19 @@ pub async fn due(db: impl PgExecutor<'_>, switches: &[Uuid], most: i64) -> sqlx:
         most
     );
     let rows = rows.fetch_all(db).await?;
-    Ok(rows.into_iter().map(|row| Due { switch: row.switch_id, taken_until: row.due_at, of: of!(row) }).collect())
+    Ok(rows.into_iter().map(|row| Due { switch: row.switch_id, taken_until: row.due_at, owner: owner!(row) }).collect())
 }
 
 /// A mailbox was asked about. It is asked about again in an hour, in case an event is lost; not at all if it is empty.
 pub async fn settled(db: impl PgExecutor<'_>, due: &Due, is_empty: bool) -> sqlx::Result<()> {
-    let Due { of, switch, taken_until } = due;
+    let Due { owner, switch, taken_until } = due;
     sqlx::query!(
         "with left_alone as (
              delete from voicemail_boxes where $5 and tenant_id = $1 and extension_id = $2 and switch_id = $3 and due_at = $4)
          update voicemail_boxes set due_at = now() + interval '1 hour'
           where not $5 and tenant_id = $1 and extension_id = $2 and switch_id = $3 and due_at = $4",
-        of.tenant,
-        of.extension,
+        owner.tenant,
+        owner.extension,
         switch,
         taken_until,
         is_empty

@@ -2,7 +2,7 @@
 //! that of the file below mod_voicemail's folder.
 
 use actix_http::{HttpMessage as _, Method, Payload, Request as HttpRequest, Response, StatusCode, header};
-use actix_web::web::Bytes;
+use bytes::Bytes;
 use futures_util::StreamExt as _;
 use tokio::time::timeout;
 use uuid::Uuid;
@@ -20,7 +20,7 @@ use crate::{
 /// Below this path.
 pub const PATH: &str = "/fs/voicemail/";
 
-type Answer = Response<Bytes>;
+type HttpAnswer = Response<Bytes>;
 
 /// The file of a message below mod_voicemail's folder: domain, mailbox and `msg_…wav`. `None` for any other.
 #[must_use]
@@ -34,7 +34,7 @@ pub fn parse(path: &str) -> Option<(&str, &str, &str)> {
 }
 
 /// Answers a switch that has shown its token.
-pub async fn serve(served: &Served, switch: &Switch, request: &HttpRequest, payload: Payload) -> Answer {
+pub async fn serve(served: &Served, switch: &Switch, request: &HttpRequest, payload: Payload) -> HttpAnswer {
     let Some(named) = request.path().strip_prefix(PATH).and_then(parse) else {
         let said = "a message is called DOMAIN/MAILBOX/msg_….wav\n";
         return refused(payload, plain(StatusCode::BAD_REQUEST, said)).await;
@@ -66,22 +66,22 @@ pub async fn serve(served: &Served, switch: &Switch, request: &HttpRequest, payl
     }
 }
 
-async fn take(served: &Served, request: &HttpRequest, mut payload: Payload, tenant: Uuid, message: Uuid) -> Answer {
+async fn take(served: &Served, request: &HttpRequest, mut payload: Payload, tenant: Uuid, message: Uuid) -> HttpAnswer {
     let length =
         request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if length.is_some_and(|length| length > MAX_MESSAGE) {
-        return refused(payload, answer(&NotTaken::TooLarge)).await;
+        return refused(payload, http_answer(&NotTaken::TooLarge)).await;
     }
     let mut coming = match served.messages.begin(tenant, message).await {
         Ok(coming) => coming,
-        Err(why) => return refused(payload, answer(&why)).await,
+        Err(why) => return refused(payload, http_answer(&why)).await,
     };
     brings_much();
     loop {
         match timeout(SILENCE, payload.next()).await {
             Ok(Some(Ok(bytes))) => match coming.take(&bytes).await {
                 Ok(goes_on) => coming = goes_on,
-                Err(why) => return refused(payload, answer(&why)).await,
+                Err(why) => return refused(payload, http_answer(&why)).await,
             },
             Ok(None) => break,
             Ok(Some(Err(_))) | Err(_) => {
@@ -92,11 +92,11 @@ async fn take(served: &Served, request: &HttpRequest, mut payload: Payload, tena
     }
     match coming.finish().await {
         Ok(()) => plain(StatusCode::CREATED, ""),
-        Err(why) => answer(&why),
+        Err(why) => http_answer(&why),
     }
 }
 
-fn answer(why: &NotTaken) -> Answer {
+fn http_answer(why: &NotTaken) -> HttpAnswer {
     tracing::warn!(%why, "a message was not taken");
     match why {
         NotTaken::NotWav => plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, "this is no WAV file\n"),

@@ -42,7 +42,7 @@ async fn ask(control: &Control, live: &Live, changes: &Changes, pool: &PgPool) -
     }
     for due in store::due(pool, &switches, MOST).await? {
         if let Err(error) = one(control, live, changes, pool, &due).await {
-            tracing::warn!(switch = %due.switch, extension = %due.of.extension, %error, "a mailbox could not be asked about");
+            tracing::warn!(switch = %due.switch, extension = %due.owner.extension, %error, "a mailbox could not be asked about");
         }
     }
     Ok(())
@@ -52,7 +52,7 @@ async fn one(control: &Control, live: &Live, changes: &Changes, pool: &PgPool, d
     let Some(watched) = heard(live, due.switch) else { return Ok(()) };
     let line = Line { control, keyring: changes.keyring(), watched };
     let mut tx = pool.begin().await?;
-    let there = sync::sync(&mut tx, &line, &due.of).await?;
+    let there = sync::sync(&mut tx, &line, &due.owner).await?;
     store::settled(&mut *tx, due, there == 0).await?;
     Ok(tx.commit().await?)
 }

@@ -99,7 +99,7 @@ pub async fn allow(db: &PgPool, leg: Uuid, allowed: Option<i32>) -> sqlx::Result
 }
 
 /// Reserves more for a call, and returns how many seconds after the answer it may last with that.
-pub async fn renew(db: &mut PgConnection, leg: &Up, of: &Charged, slice: i32) -> sqlx::Result<Option<i32>> {
+pub async fn renew(db: &mut PgConnection, leg: &Up, charged: &Charged, slice: i32) -> sqlx::Result<Option<i32>> {
     sqlx::query_scalar!(
         "select renew_call($1, $2, $3, $4, $5, $6, $7, $8)",
         leg.tenant,
@@ -107,9 +107,9 @@ pub async fn renew(db: &mut PgConnection, leg: &Up, of: &Charged, slice: i32) ->
         leg.callee,
         leg.elapsed,
         slice,
-        of.price,
-        i32::from(of.first_seconds),
-        i32::from(of.step_seconds)
+        charged.price,
+        i32::from(charged.first_seconds),
+        i32::from(charged.step_seconds)
     )
     .fetch_one(db)
     .await

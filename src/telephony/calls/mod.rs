@@ -7,6 +7,7 @@ pub mod inbox;
 pub mod leg;
 pub mod legs;
 pub mod legs_store;
+pub mod listed;
 pub mod posted;
 pub mod record;
 pub mod store;

@@ -1,6 +1,6 @@
 //! A call record between a switch and the database.
 
-use actix_web::web::Bytes;
+use bytes::Bytes;
 use percent_encoding::percent_decode_str;
 use uuid::Uuid;
 

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::{
     admission::{Admission, Ask},
     leg::Over,
+    listed::{OutboundCall, OutboundFilter, UnreadableRecord},
     posted::{Kept, Posted},
     record::READER,
 };
@@ -215,16 +216,15 @@ pub async fn count_unreadable(db: impl PgExecutor<'_>) -> sqlx::Result<i64> {
     .await
 }
 
-/// Records that can't be read, oldest first.
-/// The oldest after a time and a leg.
+/// Records that can't be read, oldest first: those after a time and a leg.
 pub async fn unreadable(
     db: impl PgExecutor<'_>,
     at: DateTime<Utc>,
     leg: &str,
     limit: i64,
-) -> sqlx::Result<Vec<super::api::UnreadableRecord>> {
+) -> sqlx::Result<Vec<UnreadableRecord>> {
     sqlx::query_as!(
-        super::api::UnreadableRecord,
+        UnreadableRecord,
         r#"select leg, switch_id, received_at, octet_length(body) as "bytes!", unreadable as "reason!"
              from cdr_inbox where noted_at is null and unreadable is not null and (received_at, leg) > ($1, $2)
             order by received_at, leg limit $3"#,
@@ -302,7 +302,7 @@ pub struct By {
 pub async fn settle(
     db: &mut PgConnection,
     call: Uuid,
-    of: &Charged,
+    charged: &Charged,
     by: &By,
     seconds: i32,
     cost: i64,
@@ -322,13 +322,13 @@ pub async fn settle(
              where a.tenant_id = b.tenant_id and a.call_id = b.call_id and a.callee = b.callee)
          update spend_days s set spent = s.spent + $6 - b.reserved
            from before b where s.tenant_id = b.tenant_id and s.day = b.day",
-        of.tenant_id,
+        charged.tenant_id,
         call,
-        of.callee,
+        charged.callee,
         by.carrier,
         seconds,
         cost,
-        of.price,
+        charged.price,
         by.answered_at
     )
     .execute(db)
@@ -367,12 +367,12 @@ pub async fn language(db: impl PgExecutor<'_>, tenant: Uuid) -> sqlx::Result<Opt
 pub async fn outbound_calls(
     db: impl PgExecutor<'_>,
     tenant: Uuid,
-    filter: &super::api::OutboundFilter,
+    filter: &OutboundFilter,
     after: Option<(DateTime<Utc>, Uuid, String)>,
     limit: i64,
-) -> sqlx::Result<Vec<super::api::OutboundCall>> {
+) -> sqlx::Result<Vec<OutboundCall>> {
     sqlx::query_as!(
-        super::api::OutboundCall,
+        OutboundCall,
         r#"select call_id as "call_id!", callee as "callee!", extension_id, user_id as agent_id, number_id, caller_id, carrier_id, emergency as "emergency!",
                   admitted as "admitted!", reason, price as "price!", currency, at as "at!", ended_at, seconds, cost
              from (select call_id, callee, extension_id, user_id, number_id, caller_id, carrier_id, emergency, admitted,

@@ -7,7 +7,11 @@ use uuid::Uuid;
 use super::{Carrier, CarrierStatus, Health, NewCarrier};
 use crate::model::carrier::CarrierConfig;
 use crate::{
-    model::{paging::Window, settings::Words, sorting::Sorted},
+    model::{
+        paging::Window,
+        settings::Words,
+        sorting::{Sorted, in_order},
+    },
     routing::carried,
 };
 
@@ -106,7 +110,7 @@ async fn select(
     sorted: &Sorted,
 ) -> sqlx::Result<Vec<Carrier>> {
     macro_rules! rows {
-        ($order:tt) => {
+        ($($order:tt)+) => {
     sqlx::query_as!(
         Row,
         r#"
@@ -121,7 +125,7 @@ async fn select(
                         (case $6::text when 'name' then lower($7::text) when 'priority' then $7::text else '' end) collate "C" as after) k
             where ($1::uuid[] is null or c.id = any ($1))
            and ($4::text is null or strpos(lower(c.name), lower($4)) > 0) and ($5::text is null or c.status = $5)
-              and "# + $order + " limit $3",
+              and "# $(+ $order)+ + " limit $3",
         only,
         sorted.window.after,
         sorted.window.fetch(),
@@ -135,14 +139,7 @@ async fn select(
     .await
         };
     }
-    let rows = if sorted.is_plain() {
-        rows!("c.id > $2 and ($7::text is null or $8::bool) order by c.id")
-    } else {
-        rows!(
-            "($7::text is null or case when $8 then (k.key, c.id) < (k.after, $2) else (k.key, c.id) > (k.after, $2) end)
-             order by case when $8 then null else k.key end, case when $8 then null else c.id end, k.key desc, c.id desc"
-        )
-    }?;
+    let rows = in_order!(sorted, rows, "c.id", "$2", "$7", "$8")?;
     rows.into_iter().map(Carrier::try_from).collect()
 }
 

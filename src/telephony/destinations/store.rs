@@ -8,9 +8,10 @@ use crate::model::destination::{Config, Target, TargetKind};
 use crate::{
     model::{
         paging::Window,
-        sorting::Sorted,
+        sorting::{Sorted, in_order},
         used::{Used, UsedKind},
     },
+    node::change_store,
     routing::Plan,
     text::{DisplayName, ExtensionNumber},
 };
@@ -180,7 +181,7 @@ async fn select(
     sorted: &Sorted,
 ) -> sqlx::Result<Vec<Destination>> {
     macro_rules! rows {
-        ($order:tt) => {
+        ($($order:tt)+) => {
     sqlx::query_as!(
         Row,
         r#"select id, tenant_id, kind, name as "name: _", number as "number: _", config, pin is not null as "has_pin!",
@@ -190,7 +191,7 @@ async fn select(
                         (case $8::text when 'name' then lower($9::text) when 'number' then lpad($9::text, 30) when 'kind' then $9::text else '' end) collate "C" as after) k
             where tenant_id = $1 and ($2::uuid is null or id = $2) and ($4::text is null or kind = $4)
               and ($6::text is null or strpos(lower(name), lower($6)) > 0) and ($7::text is null or number = $7)
-              and "# + $order + " limit $5",
+              and "# $(+ $order)+ + " limit $5",
         tenant,
         id,
         sorted.window.after,
@@ -206,14 +207,7 @@ async fn select(
     .await
         };
     }
-    let rows = if sorted.is_plain() {
-        rows!("id > $3 and ($9::text is null or $10::bool) order by id")
-    } else {
-        rows!(
-            "($9::text is null or case when $10 then (k.key, id) < (k.after, $3) else (k.key, id) > (k.after, $3) end)
-             order by case when $10 then null else k.key end, case when $10 then null else id end, k.key desc, id desc"
-        )
-    }?;
+    let rows = in_order!(sorted, rows, "id", "$3", "$9", "$10")?;
     rows.into_iter().map(Destination::try_from).collect()
 }
 
@@ -244,19 +238,8 @@ pub async fn set_pin_by_phone(pool: &sqlx::PgPool, tenant: Uuid, id: Uuid, seale
     if changed.execute(&mut *tx).await?.rows_affected() == 0 {
         return Ok(None);
     }
-    sqlx::query!(
-        "insert into audit_log (id, actor, tenant_id, action, resource, after)
-         values ($1, 'phone', $2, 'update', 'destinations/' || $3::uuid::text, '{\"pin\": \"(changed)\"}')",
-        Uuid::now_v7(),
-        tenant,
-        id
-    )
-    .execute(&mut *tx)
-    .await?;
-    let generation =
-        sqlx::query_scalar!("select generation from generation where scope = $1", tenant).fetch_one(&mut *tx).await?;
-    tx.commit().await?;
-    Ok(Some(generation))
+    let after = serde_json::json!({ "pin": "(changed)" });
+    change_store::commit_by_phone(tx, tenant, format!("destinations/{id}"), after).await.map(Some)
 }
 
 /// The three columns of a target.

@@ -5,7 +5,10 @@ use uuid::Uuid;
 
 use super::{DialplanEntry, cost};
 use crate::{
-    model::{paging::Window, sorting::Sorted},
+    model::{
+        paging::Window,
+        sorting::{Sorted, in_order},
+    },
     routing::entries::EntryBody,
     text::DisplayName,
 };
@@ -101,7 +104,7 @@ async fn select(
     sorted: &Sorted,
 ) -> sqlx::Result<Vec<DialplanEntry>> {
     macro_rules! rows {
-        ($order:tt) => {
+        ($($order:tt)+) => {
     sqlx::query_as!(
         Row,
         r#"select id, tenant_id, position, name as "name: _", enabled, body as "body: _", version, created_at, updated_at
@@ -110,7 +113,7 @@ async fn select(
                         (case $6::text when 'name' then lower($7::text) when 'position' then $7::text else '' end) collate "C" as after) k
             where tenant_id = $1 and ($2::uuid is null or id = $2)
               and ($5::text is null or strpos(lower(name), lower($5)) > 0)
-              and "# + $order + " limit $4",
+              and "# $(+ $order)+ + " limit $4",
         tenant,
         id,
         sorted.window.after,
@@ -124,14 +127,7 @@ async fn select(
     .await
         };
     }
-    let rows = if sorted.is_plain() {
-        rows!("id > $3 and ($7::text is null or $8::bool) order by id")
-    } else {
-        rows!(
-            "($7::text is null or case when $8 then (k.key, id) < (k.after, $3) else (k.key, id) > (k.after, $3) end)
-             order by case when $8 then null else k.key end, case when $8 then null else id end, k.key desc, id desc"
-        )
-    }?;
+    let rows = in_order!(sorted, rows, "id", "$3", "$7", "$8")?;
     Ok(rows.into_iter().map(DialplanEntry::from).collect())
 }
 

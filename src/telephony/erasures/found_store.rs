@@ -366,7 +366,7 @@ pub async fn forget_answers(pool: &PgPool, tenant: Uuid, patterns: &[String]) ->
 }
 
 /// An entry of the audit log, with what it says if that may be meant.
-pub struct Entry {
+pub struct AuditFound {
     pub id: Uuid,
     /// Whether it is about one of the calls that were asked for.
     pub is_of_call: bool,
@@ -381,9 +381,9 @@ pub async fn audit(
     patterns: &[String],
     calls: &[String],
     after: Uuid,
-) -> sqlx::Result<Vec<Entry>> {
+) -> sqlx::Result<Vec<AuditFound>> {
     sqlx::query_as!(
-        Entry,
+        AuditFound,
         r#"with part as materialized (
                select id, resource, before, after from audit_log where tenant_id = $1 and id > $2 order by id limit $4),
            meant as (

@@ -136,15 +136,15 @@ pub struct Looked {
     pub now: DateTime<Utc>,
 }
 
-pub async fn looked(db: impl PgExecutor<'_>, of: &Due, looked: &Looked) -> sqlx::Result<()> {
+pub async fn looked(db: impl PgExecutor<'_>, due: &Due, looked: &Looked) -> sqlx::Result<()> {
     let state = if looked.next_at.is_some() { ErasureState::Looked } else { ErasureState::Finished };
     sqlx::query!(
         "update erasures set state = $3, erased = $4, settings = $5, remaining = $6, next_at = $7, version = version + 1, updated_at = now(),
                 numbers = case when $7::timestamptz is not null then numbers end,
                 finished_at = case when $7::timestamptz is null then $8::timestamptz end
           where tenant_id = $1 and id = $2",
-        of.tenant,
-        of.id,
+        due.tenant,
+        due.id,
         state as ErasureState,
         Json(looked.erased) as _,
         Json(looked.settings) as _,

@@ -51,8 +51,8 @@ pub async fn pass(changes: &Changes, now: DateTime<Utc>) -> Result<Option<usize>
     }
     // The lock ends with its connection, even if this is interrupted.
     let mut done = Ok(Some(due.len()));
-    for of in &due {
-        if let Err(error) = one(changes, of, now).await {
+    for due in &due {
+        if let Err(error) = one(changes, due, now).await {
             done = Err(error);
         }
     }
@@ -60,13 +60,13 @@ pub async fn pass(changes: &Changes, now: DateTime<Utc>) -> Result<Option<usize>
     done
 }
 
-async fn one(changes: &Changes, of: &Due, now: DateTime<Utc>) -> Result<()> {
-    let person = super::person(of.id, &of.numbers)?;
+async fn one(changes: &Changes, due: &Due, now: DateTime<Utc>) -> Result<()> {
+    let person = super::person(due.id, &due.numbers)?;
     let mut look =
-        Look { pool: changes.pool(), of, patterns: person.patterns(), person, erased: of.erased, remaining: 0 };
+        Look { pool: changes.pool(), due, patterns: person.patterns(), person, erased: due.erased, remaining: 0 };
     look.all().await?;
-    let settings = found::settings(look.pool, of.tenant, &look.patterns).await?;
-    let is_done = of.state == ErasureState::Looked && look.remaining == 0;
+    let settings = found::settings(look.pool, due.tenant, &look.patterns).await?;
+    let is_done = due.state == ErasureState::Looked && look.remaining == 0;
     let looked = Looked {
         erased: look.erased,
         settings,
@@ -75,10 +75,10 @@ async fn one(changes: &Changes, of: &Due, now: DateTime<Utc>) -> Result<()> {
         now,
     };
     let mut change = changes.begin(Author { name: "erasure".into(), source: None, within: None }).await?;
-    change.hold(of.tenant).await?;
-    store::looked(change.db(), of, &looked).await?;
+    change.hold(due.tenant).await?;
+    store::looked(change.db(), due, &looked).await?;
     // The tenant may be gone.
-    let after = store::get(change.db(), of.tenant, of.id).await?;
+    let after = store::get(change.db(), due.tenant, due.id).await?;
     if let Some(after) = after.filter(|_| is_done) {
         change.audit_of::<Erasure>("update", None, Some(&after)).await?;
     }
@@ -88,7 +88,7 @@ async fn one(changes: &Changes, of: &Due, now: DateTime<Utc>) -> Result<()> {
 /// One look at everything that is kept.
 struct Look<'a> {
     pool: &'a PgPool,
-    of: &'a Due,
+    due: &'a Due,
     person: Person,
     patterns: Vec<String>,
     erased: Erased,
@@ -126,13 +126,13 @@ impl Look<'_> {
 
     async fn legs(&mut self) -> Result<()> {
         let mut tx = self.undisturbed().await?;
-        let new = found::new_legs(&mut tx, self.of.tenant, &self.patterns).await?;
+        let new = found::new_legs(&mut tx, self.due.tenant, &self.patterns).await?;
         self.tell(&mut tx, new).await?;
         tx.commit().await?;
         let mut after = (Uuid::nil(), Uuid::nil());
         loop {
             let mut tx = self.undisturbed().await?;
-            let part = found::legs(&mut tx, self.of.tenant, &self.patterns, after).await?;
+            let part = found::legs(&mut tx, self.due.tenant, &self.patterns, after).await?;
             let Some(last) = part.last().map(|leg| (leg.call, leg.leg)) else { return Ok(()) };
             self.tell(&mut tx, part).await?;
             tx.commit().await?;
@@ -155,7 +155,7 @@ impl Look<'_> {
             }
         }
         self.count(changed.len());
-        Ok(found::tell(tx, self.of.tenant, &Value::Array(changed)).await?)
+        Ok(found::tell(tx, self.due.tenant, &Value::Array(changed)).await?)
     }
 
     fn count(&mut self, others: usize) {
@@ -167,7 +167,7 @@ impl Look<'_> {
         let (mut calls, mut legs) = (Vec::new(), BTreeSet::new());
         let mut after = (DateTime::UNIX_EPOCH, Uuid::nil());
         loop {
-            let part = found::calls(self.pool, self.of.tenant, &self.patterns, after).await?;
+            let part = found::calls(self.pool, self.due.tenant, &self.patterns, after).await?;
             let Some(last) = part.last().map(|call| (call.started_at, call.id)) else { break };
             let meant = part.iter().filter(|call| call.is_meant).map(|call| (call.started_at, call.id));
             let meant = meant.collect::<Vec<_>>();
@@ -183,7 +183,7 @@ impl Look<'_> {
     }
 
     async fn erase_calls(&mut self, meant: &[(DateTime<Utc>, Uuid)]) -> Result<(Vec<Uuid>, Vec<Uuid>)> {
-        let tenant = self.of.tenant;
+        let tenant = self.due.tenant;
         let mut tx = self.undisturbed().await?;
         let (mut rows, mut calls, mut legs) = (Vec::new(), Vec::new(), Vec::new());
         for call in found::lock_calls(&mut tx, tenant, meant).await? {
@@ -228,9 +228,10 @@ impl Look<'_> {
         if !is_theirs && !is_noted && !is_tagged {
             return Ok(None);
         }
-        let tenant = self.of.tenant;
-        let parties = self.of.numbers.iter().map(|number| Facet::Party(number).number(tenant)).collect::<Vec<_>>();
-        let hidden = agents.iter().flat_map(|agent| parties.iter().map(|of| Facet::Hidden(*agent, *of).number(tenant)));
+        let tenant = self.due.tenant;
+        let parties = self.due.numbers.iter().map(|number| Facet::Party(number).number(tenant)).collect::<Vec<_>>();
+        let hidden =
+            agents.iter().flat_map(|agent| parties.iter().map(|party| Facet::Hidden(*agent, *party).number(tenant)));
         let facets = parties.iter().copied().chain(hidden).collect::<Vec<_>>();
         let row = json!({
             "started_at": started_at, "id": id, "sought": withheld::sought(&told, direction), "summary": summary, "story": story, "notes": notes,
@@ -240,7 +241,7 @@ impl Look<'_> {
     }
 
     async fn records(&mut self, legs: &[String]) -> Result<()> {
-        let tenant = self.of.tenant;
+        let tenant = self.due.tenant;
         let mut after = String::new();
         loop {
             let part = found::new_records(self.pool, tenant, legs, &after).await?;
@@ -289,7 +290,7 @@ impl Look<'_> {
     async fn numbers(&mut self) -> Result<()> {
         let (spellings, masks) = self.person.spellings();
         let mut tx = self.pool.begin().await?;
-        let (changed, left) = found::numbers(&mut tx, self.of.tenant, &spellings, &masks).await?;
+        let (changed, left) = found::numbers(&mut tx, self.due.tenant, &spellings, &masks).await?;
         tx.commit().await?;
         self.erased.others += i64::try_from(changed).unwrap_or(i64::MAX);
         self.remaining += left;
@@ -297,22 +298,22 @@ impl Look<'_> {
     }
 
     async fn messages(&mut self) -> Result<()> {
-        let meant = found::messages(self.pool, self.of.tenant, &self.patterns).await?;
+        let meant = found::messages(self.pool, self.due.tenant, &self.patterns).await?;
         let theirs = meant.into_iter().filter(|(_, number)| self.person.is_in(number)).map(|(id, _)| id);
         let theirs = theirs.collect::<Vec<_>>();
         let mut tx = self.pool.begin().await?;
-        found::erase_messages(&mut tx, self.of.tenant, &theirs).await?;
+        found::erase_messages(&mut tx, self.due.tenant, &theirs).await?;
         tx.commit().await?;
         self.erased.messages += i64::try_from(theirs.len()).unwrap_or(i64::MAX);
         // A switch that is away keeps them until it is back.
-        self.remaining += found::messages_left(self.pool, self.of.tenant).await?;
+        self.remaining += found::messages_left(self.pool, self.due.tenant).await?;
         Ok(())
     }
 
     async fn events(&mut self) -> Result<()> {
         let mut after = Uuid::nil();
         loop {
-            let part = found::events(self.pool, self.of.tenant, &self.patterns, after).await?;
+            let part = found::events(self.pool, self.due.tenant, &self.patterns, after).await?;
             let Some(last) = part.last().map(|event| event.id) else { break };
             for event in part {
                 let Some(body) = event.one else { continue };
@@ -328,7 +329,7 @@ impl Look<'_> {
             after = last;
             tokio::time::sleep(PAUSE).await;
         }
-        let forgotten = found::forget_answers(self.pool, self.of.tenant, &self.patterns).await?;
+        let forgotten = found::forget_answers(self.pool, self.due.tenant, &self.patterns).await?;
         self.erased.others += i64::try_from(forgotten).unwrap_or(i64::MAX);
         Ok(())
     }
@@ -336,7 +337,7 @@ impl Look<'_> {
     async fn audit(&mut self, calls: &[String]) -> Result<()> {
         let mut after = Uuid::nil();
         loop {
-            let part = found::audit(self.pool, self.of.tenant, &self.patterns, calls, after).await?;
+            let part = found::audit(self.pool, self.due.tenant, &self.patterns, calls, after).await?;
             let Some(last) = part.last().map(|entry| entry.id) else { return Ok(()) };
             for entry in part {
                 let [before, since] = [entry.before, entry.after].map(|said| self.said(said?, entry.is_of_call));
@@ -370,14 +371,14 @@ impl Look<'_> {
     async fn contacts(&mut self) -> Result<()> {
         let mut after = Uuid::nil();
         loop {
-            let part = found::contacts(self.pool, self.of.tenant, &self.patterns, after).await?;
+            let part = found::contacts(self.pool, self.due.tenant, &self.patterns, after).await?;
             let Some(last) = part.last().map(|contact| contact.id) else { return Ok(()) };
             for contact in part {
                 let notes = contact.one.as_deref().and_then(|notes| self.person.masked_in_prose(notes));
                 let fields = contact.other.and_then(|fields| serde_json::from_str::<Value>(&fields).ok());
                 let fields = fields.and_then(|fields| self.fields(fields));
                 if notes.is_some() || fields.is_some() {
-                    found::write_contact(self.pool, self.of.tenant, contact.id, notes.as_deref(), fields).await?;
+                    found::write_contact(self.pool, self.due.tenant, contact.id, notes.as_deref(), fields).await?;
                     self.count(1);
                 }
             }
@@ -401,11 +402,11 @@ impl Look<'_> {
     async fn chat(&mut self) -> Result<()> {
         let mut after = Uuid::nil();
         loop {
-            let part = found::chat(self.pool, self.of.tenant, &self.patterns, after).await?;
+            let part = found::chat(self.pool, self.due.tenant, &self.patterns, after).await?;
             let Some(last) = part.last().map(|message| message.id) else { return Ok(()) };
             for message in part {
                 if let Some(body) = message.one.and_then(|body| self.person.masked_in_prose(&body)) {
-                    found::write_chat(self.pool, self.of.tenant, message.id, &body).await?;
+                    found::write_chat(self.pool, self.due.tenant, message.id, &body).await?;
                     self.count(1);
                 }
             }
@@ -415,17 +416,17 @@ impl Look<'_> {
     }
 
     async fn plays(&mut self) -> Result<()> {
-        for kept in found::plays(self.pool, self.of.tenant, &self.patterns).await? {
+        for kept in found::plays(self.pool, self.due.tenant, &self.patterns).await? {
             let play = kept.one.and_then(|text| serde_json::from_str::<Value>(&text).ok());
             if let Some(mut play) = play
                 && self.person.take_out_with_names(&mut play)
             {
-                found::write_play(self.pool, self.of.tenant, kept.id, &play).await?;
+                found::write_play(self.pool, self.due.tenant, kept.id, &play).await?;
                 self.count(1);
             }
             let metadata = kept.other.and_then(|text| serde_json::from_str::<Value>(&text).ok());
             if let Some(metadata) = metadata.and_then(|metadata| self.fields(metadata)) {
-                found::write_label(self.pool, self.of.tenant, kept.id, &metadata).await?;
+                found::write_label(self.pool, self.due.tenant, kept.id, &metadata).await?;
                 self.count(1);
             }
         }

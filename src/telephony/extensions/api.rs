@@ -233,7 +233,7 @@ pub async fn extension_by_number(
 /// Make an extension equal to this, by its number
 ///
 /// Creates it if there is none, and only then shows its SIP password and voicemail PIN. Absent fields get the value that a new extension
-/// has; an extension that is there keeps its secrets unless they are given, its status and its owner.
+/// has; an existing extension keeps its status, its owner and, unless new ones are given, its secrets.
 #[utoipa::path(tag = "extensions", request_body = NewExtension, responses((status = 200, body = Extension), (status = 201, body = CreatedExtension), (status = 412, body = Problem)))]
 #[put("/v1/tenants/{tenant_id}/extensions/by-number/{number}")]
 pub async fn put_extension(

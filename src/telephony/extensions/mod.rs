@@ -407,9 +407,9 @@ fn patched(mut extension: Extension, patch: ExtensionPatch) -> Extension {
 
 /// Lets the numbers rest that an extension has no more.
 async fn give_up_numbers(change: &mut Change, before: &Extension, after: Option<&Extension>) -> Result<()> {
-    let numbers = |of: &Extension| {
-        let alias = of.alias.as_ref().map(ToString::to_string);
-        std::iter::once(of.number.to_string()).chain(alias).collect::<Vec<_>>()
+    let numbers = |extension: &Extension| {
+        let alias = extension.alias.as_ref().map(ToString::to_string);
+        std::iter::once(extension.number.to_string()).chain(alias).collect::<Vec<_>>()
     };
     let has = after.map(numbers).unwrap_or_default();
     names::give_up(change, before.tenant_id, &numbers(before), &has).await

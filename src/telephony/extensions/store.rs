@@ -421,20 +421,8 @@ pub async fn set_pin_by_phone(pool: &PgPool, tenant: Uuid, id: Uuid, sealed: &[u
     if changed == 0 {
         return Ok(None);
     }
-    sqlx::query!(
-        "insert into audit_log (id, actor, tenant_id, action, resource, after)
-         values ($1, 'phone', $2, 'update', 'extensions/' || $3::uuid::text, '{\"voicemail_pin\": \"(changed)\"}')",
-        Uuid::now_v7(),
-        tenant,
-        id
-    )
-    .execute(&mut *tx)
-    .await?;
-    let generation =
-        sqlx::query_scalar!("select generation from generation where scope = $1", tenant).fetch_one(&mut *tx);
-    let generation = generation.await?;
-    tx.commit().await?;
-    Ok(Some(generation))
+    let after = serde_json::json!({ "voicemail_pin": "(changed)" });
+    change_store::commit_by_phone(tx, tenant, format!("extensions/{id}"), after).await.map(Some)
 }
 
 /// Saves what a feature code changes, with an audit entry. Only that: whatever else is changed at the same time stays changed. `without`:
@@ -452,37 +440,21 @@ pub async fn set_calls_by_phone(
         // Otherwise whoever has such a number could give it up at the same moment, unaware of this.
         change_store::hold(&mut tx, tenant).await?;
     }
-    let changed = sqlx::query!(
+    let calls = sqlx::query_scalar!(
         "update extensions set calls = (calls - $3::text[]) || $4, version = version + 1, updated_at = now()
           where tenant_id = $1 and id = $2 and status = 'active'
             and not exists (select from held_numbers
-                             where tenant_id = $1 and number = any ($5) and until > now())",
+                             where tenant_id = $1 and number = any ($5) and until > now())
+         returning calls",
         tenant,
         id,
         without,
         set,
         dials
-    )
-    .execute(&mut *tx)
-    .await?
-    .rows_affected();
-    if changed == 0 {
-        return Ok(None);
-    }
-    sqlx::query!(
-        "insert into audit_log (id, actor, tenant_id, action, resource, after)
-         select $1, 'phone', $2, 'update', 'extensions/' || $3::uuid::text, jsonb_build_object('calls', calls)
-           from extensions where tenant_id = $2 and id = $3",
-        Uuid::now_v7(),
-        tenant,
-        id
-    )
-    .execute(&mut *tx)
-    .await?;
-    let generation =
-        sqlx::query_scalar!("select generation from generation where scope = $1", tenant).fetch_one(&mut *tx).await?;
-    tx.commit().await?;
-    Ok(Some(generation))
+    );
+    let Some(calls) = calls.fetch_optional(&mut *tx).await? else { return Ok(None) };
+    let after = serde_json::json!({ "calls": calls });
+    change_store::commit_by_phone(tx, tenant, format!("extensions/{id}"), after).await.map(Some)
 }
 
 /// After many inserts: updates the planner's statistics, and marks the rows as visible to all.

@@ -5,7 +5,12 @@ use uuid::Uuid;
 
 use super::Group;
 use crate::{
-    model::{destination::Target, paging::Window, sorting::Sorted, which::Which},
+    model::{
+        destination::Target,
+        paging::Window,
+        sorting::{Sorted, in_order},
+        which::Which,
+    },
     routing::Strategy,
     text::{ExtensionNumber, GroupName},
 };
@@ -152,7 +157,7 @@ async fn select(
     sorted: &Sorted,
 ) -> sqlx::Result<Vec<Group>> {
     macro_rules! rows {
-        ($order:tt) => {
+        ($($order:tt)+) => {
     sqlx::query_as!(
         Row,
         r#"select g.id, g.tenant_id, coalesce(g.shown_name, g.name) as "name!: GroupName", g.number as "number: _", g.ring_seconds,
@@ -166,7 +171,7 @@ async fn select(
             where g.tenant_id = $1 and ($2::uuid is null or g.id = $2)
               and ($5::text is null or strpos(lower(coalesce(g.shown_name, g.name)), lower($5)) > 0)
               and ($6::text is null or g.number = $6)
-              and "# + $order + " limit $4",
+              and "# $(+ $order)+ + " limit $4",
         tenant,
         id,
         sorted.window.after,
@@ -181,14 +186,7 @@ async fn select(
     .await
         };
     }
-    let rows = if sorted.is_plain() {
-        rows!("g.id > $3 and ($8::text is null or $9::bool) order by g.id")
-    } else {
-        rows!(
-            "($8::text is null or case when $9 then (k.key, g.id) < (k.after, $3) else (k.key, g.id) > (k.after, $3) end)
-             order by case when $9 then null else k.key end, case when $9 then null else g.id end, k.key desc, g.id desc"
-        )
-    }?;
+    let rows = in_order!(sorted, rows, "g.id", "$3", "$8", "$9")?;
     Ok(rows.into_iter().map(Group::from).collect())
 }
 

@@ -4,7 +4,10 @@ use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
 use super::{HeldNumber, Pool};
-use crate::model::{paging::Window, sorting::Sorted};
+use crate::model::{
+    paging::Window,
+    sorting::{Sorted, in_order},
+};
 
 pub async fn insert(db: &mut PgConnection, tenant: Uuid, id: Uuid, first: i64, last: i64) -> sqlx::Result<()> {
     sqlx::query!(
@@ -30,7 +33,7 @@ pub async fn list(db: impl PgExecutor<'_>, tenant: Uuid, sorted: &Sorted) -> sql
 
 async fn select(db: impl PgExecutor<'_>, tenant: Uuid, id: Option<Uuid>, sorted: &Sorted) -> sqlx::Result<Vec<Pool>> {
     macro_rules! rows {
-        ($order:tt) => {
+        ($($order:tt)+) => {
     sqlx::query_as!(
         Pool,
         r#"
@@ -47,7 +50,7 @@ async fn select(db: impl PgExecutor<'_>, tenant: Uuid, id: Option<Uuid>, sorted:
                  select (case $5::text when 'first_number' then lpad(coalesce(p.first_number::text, ''), 30) else '' end) collate "C" as key,
                         (case $5::text when 'first_number' then lpad($6::text, 30) else '' end) collate "C" as after) k
             where p.tenant_id = $1 and ($2::uuid is null or p.id = $2)
-              and "# + $order + " limit $4",
+              and "# $(+ $order)+ + " limit $4",
         tenant,
         id,
         sorted.window.after,
@@ -60,14 +63,7 @@ async fn select(db: impl PgExecutor<'_>, tenant: Uuid, id: Option<Uuid>, sorted:
     .await
         };
     }
-    if sorted.is_plain() {
-        rows!("p.id > $3 and ($6::text is null or $7::bool) order by p.id")
-    } else {
-        rows!(
-            "($6::text is null or case when $7 then (k.key, p.id) < (k.after, $3) else (k.key, p.id) > (k.after, $3) end)
-             order by case when $7 then null else k.key end, case when $7 then null else p.id end, k.key desc, p.id desc"
-        )
-    }
+    in_order!(sorted, rows, "p.id", "$3", "$6", "$7")
 }
 
 pub async fn update(db: &mut PgConnection, tenant: Uuid, id: Uuid, first: i64, last: i64) -> sqlx::Result<()> {

@@ -13,20 +13,20 @@ fn text(Whose { tenant, id }: Whose, until: i64) -> Vec<u8> {
     [ABOUT, Uuid::as_bytes(&tenant), id.as_bytes(), &until.to_be_bytes()].concat()
 }
 
-fn key(of: &ContentKey) -> hmac::Key {
-    hmac::Key::new(hmac::HMAC_SHA256, of.bytes())
+fn key(content_key: &ContentKey) -> hmac::Key {
+    hmac::Key::new(hmac::HMAC_SHA256, content_key.bytes())
 }
 
 /// The signature of a link that is good until a time, in seconds since 1970.
 #[must_use]
-pub fn sign(of: &ContentKey, whose: Whose, until: i64) -> String {
-    URL_SAFE_NO_PAD.encode(hmac::sign(&key(of), &text(whose, until)))
+pub fn sign(content_key: &ContentKey, whose: Whose, until: i64) -> String {
+    URL_SAFE_NO_PAD.encode(hmac::sign(&key(content_key), &text(whose, until)))
 }
 
 #[must_use]
-pub fn is_signed(of: &ContentKey, whose: Whose, until: i64, signature: &str) -> bool {
+pub fn is_signed(content_key: &ContentKey, whose: Whose, until: i64, signature: &str) -> bool {
     let Ok(signature) = URL_SAFE_NO_PAD.decode(signature) else { return false };
-    hmac::verify(&key(of), &text(whose, until), &signature).is_ok()
+    hmac::verify(&key(content_key), &text(whose, until), &signature).is_ok()
 }
 
 #[cfg(test)]

@@ -246,14 +246,14 @@ pub async fn agents_listen(db: impl PgExecutor<'_>, tenant: Uuid) -> sqlx::Resul
     Ok(allowed.fetch_optional(db).await?.unwrap_or_default())
 }
 
-pub async fn hold(db: impl PgExecutor<'_>, of: &Recording) -> sqlx::Result<()> {
+pub async fn hold(db: impl PgExecutor<'_>, recording: &Recording) -> sqlx::Result<()> {
     sqlx::query!(
         "update recordings set legal_hold = $3, held_since = $4, version = version + 1, updated_at = now()
           where tenant_id = $1 and id = $2",
-        of.tenant_id,
-        of.id,
-        of.legal_hold,
-        of.held_since
+        recording.tenant_id,
+        recording.id,
+        recording.legal_hold,
+        recording.held_since
     )
     .execute(db)
     .await

@@ -201,7 +201,7 @@ pub async fn forgot(auth: &Auth, changes: &Changes, source: Option<IpAddr>, emai
     let (auth, email) = (auth.clone(), typed(email).1);
     let mut change = changes.begin(Author { name: "forgot-password".into(), source, within: None }).await?;
     // After the answer, since its time would reveal whether the account exists.
-    actix_web::rt::spawn(async move {
+    tokio::task::spawn_local(async move {
         let sent = async {
             send_reset(&auth, &mut change, email.as_ref()).await?;
             change.commit_quietly().await
@@ -220,7 +220,7 @@ pub async fn confirm_again(auth: &Auth, changes: &Changes, source: Option<IpAddr
     let (auth, email) = (auth.clone(), typed(email).1);
     let mut change = changes.begin(Author { name: "confirm-again".into(), source, within: None }).await?;
     // After the answer, as with a link to set a new password.
-    actix_web::rt::spawn(async move {
+    tokio::task::spawn_local(async move {
         let sent = async {
             send_confirmation(&auth, &mut change, email.as_ref()).await?;
             change.commit_quietly().await

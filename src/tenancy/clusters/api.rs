@@ -8,8 +8,8 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::{
-    Cluster, ClusterPatch, NewCluster,
-    configuration::{self, ChangedConfiguration, Configuration, NewConfiguration},
+    Cluster, ClusterPatch, Configuration, NewCluster,
+    configuration::{self, ChangedConfiguration, NewConfiguration},
     create, delete, store, update,
 };
 use crate::{

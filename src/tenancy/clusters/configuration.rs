@@ -2,13 +2,12 @@
 //! written anew. It may use the switches' global variables (`$${name}`) and nothing else that a switch's preprocessor acts on.
 
 use askama::filters::Escaper as _;
-use chrono::{DateTime, Utc};
 use quick_xml::{Reader, events::Event};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 use uuid::Uuid;
 
-use super::store;
+use super::{Configuration, store};
 use crate::{
     model::{
         diff::diff,
@@ -24,14 +23,6 @@ use crate::{
 /// The files that a cluster may set.
 pub const FILES: [&str; 5] =
     ["sofia.conf", "voicemail.conf", "local_stream.conf", "json_cdr.conf", "post_load_modules.conf"];
-
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-pub struct Configuration {
-    pub name: String,
-    pub xml: String,
-    pub version: i64,
-    pub updated_at: DateTime<Utc>,
-}
 
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]

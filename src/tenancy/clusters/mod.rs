@@ -31,6 +31,15 @@ pub enum ClusterStatus {
     Disabled,
 }
 
+/// A module configuration that a cluster sets for its switches.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct Configuration {
+    pub name: String,
+    pub xml: String,
+    pub version: i64,
+    pub updated_at: DateTime<Utc>,
+}
+
 /// From whom the switches' profile `external` accepts calls.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]

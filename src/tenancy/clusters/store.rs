@@ -4,7 +4,10 @@ use sqlx::{PgConnection, PgExecutor, types::Json};
 use uuid::Uuid;
 
 use super::{AcceptsCallsFrom, Cluster, ClusterStatus, IceServer};
-use crate::model::{paging::Window, sorting::Sorted};
+use crate::model::{
+    paging::Window,
+    sorting::{Sorted, in_order},
+};
 
 /// Makes other transactions that place or remove tenants wait until this one ends.
 pub async fn hold(db: &mut PgConnection) -> sqlx::Result<()> {
@@ -45,7 +48,7 @@ async fn select(
     sorted: &Sorted,
 ) -> sqlx::Result<Vec<Cluster>> {
     macro_rules! rows {
-        ($order:tt) => {
+        ($($order:tt)+) => {
     sqlx::query!(
         r#"select c.id, c.name, c.region, c.websocket_url, c.sip_domains, c.ice_servers as "ice_servers: Json<Vec<IceServer>>",
                   c.accepts_calls_from as "accepts_calls_from: AcceptsCallsFrom", c.max_tenants, (select count(*) from tenants t where t.cluster_id = c.id) as "tenants!",
@@ -54,7 +57,7 @@ async fn select(
                  select (case $5::text when 'name' then lower(c.name) else '' end) collate "C" as key,
                         (case $5::text when 'name' then lower($6::text) else '' end) collate "C" as after) k
             where ($1::uuid is null or c.id = $1) and ($4::text is null or strpos(lower(c.name), lower($4)) > 0)
-              and "# + $order + " limit $3",
+              and "# $(+ $order)+ + " limit $3",
         id,
         sorted.window.after,
         sorted.window.fetch(),
@@ -82,14 +85,7 @@ async fn select(
     .await
         };
     }
-    if sorted.is_plain() {
-        rows!("c.id > $2 and ($6::text is null or $7::bool) order by c.id")
-    } else {
-        rows!(
-            "($6::text is null or case when $7 then (k.key, c.id) < (k.after, $2) else (k.key, c.id) > (k.after, $2) end)
-             order by case when $7 then null else k.key end, case when $7 then null else c.id end, k.key desc, c.id desc"
-        )
-    }
+    in_order!(sorted, rows, "c.id", "$2", "$6", "$7")
 }
 
 pub async fn update(db: &mut PgConnection, cluster: &Cluster) -> sqlx::Result<()> {
@@ -160,9 +156,9 @@ pub async fn configuration(
     db: impl PgExecutor<'_>,
     cluster: Uuid,
     name: &str,
-) -> sqlx::Result<Option<super::configuration::Configuration>> {
+) -> sqlx::Result<Option<super::Configuration>> {
     sqlx::query_as!(
-        super::configuration::Configuration,
+        super::Configuration,
         "select name, xml, version, updated_at from cluster_configs where cluster_id = $1 and name = $2",
         cluster,
         name
@@ -172,12 +168,9 @@ pub async fn configuration(
 }
 
 /// All configurations that a cluster sets.
-pub async fn configurations(
-    db: impl PgExecutor<'_>,
-    cluster: Uuid,
-) -> sqlx::Result<Vec<super::configuration::Configuration>> {
+pub async fn configurations(db: impl PgExecutor<'_>, cluster: Uuid) -> sqlx::Result<Vec<super::Configuration>> {
     sqlx::query_as!(
-        super::configuration::Configuration,
+        super::Configuration,
         "select name, xml, version, updated_at from cluster_configs where cluster_id = $1 order by name",
         cluster
     )

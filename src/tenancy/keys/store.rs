@@ -6,7 +6,10 @@ use uuid::Uuid;
 
 use super::Key;
 use crate::{
-    model::{paging::Window, sorting::Sorted},
+    model::{
+        paging::Window,
+        sorting::{Sorted, in_order},
+    },
     tenancy::auth::rules::Role,
     text::token::TokenHash,
 };
@@ -124,7 +127,7 @@ async fn select(
     sorted: &Sorted,
 ) -> sqlx::Result<Vec<Key>> {
     macro_rules! rows {
-        ($order:tt) => {
+        ($($order:tt)+) => {
     sqlx::query_as!(
         Key,
         r#"select id, tenant_id, name as "name: _", role as "role: Role", prefix, scopes, origins, expires_at, last_used_at,
@@ -134,7 +137,7 @@ async fn select(
                         (case $6::text when 'name' then lower($7::text) else '' end) collate "C" as after) k
             where ($2::uuid[] is null or id = any ($2)) and ($3::uuid is null or tenant_id = $3)
               and ($5::text is null or strpos(lower(name), lower($5)) > 0)
-              and "# + $order + " limit $4",
+              and "# $(+ $order)+ + " limit $4",
         sorted.window.after,
         only,
         within,
@@ -148,14 +151,7 @@ async fn select(
     .await
         };
     }
-    if sorted.is_plain() {
-        rows!("id > $1 and ($7::text is null or $8::bool) order by id")
-    } else {
-        rows!(
-            "($7::text is null or case when $8 then (k.key, id) < (k.after, $1) else (k.key, id) > (k.after, $1) end)
-             order by case when $8 then null else k.key end, case when $8 then null else id end, k.key desc, id desc"
-        )
-    }
+    in_order!(sorted, rows, "id", "$1", "$7", "$8")
 }
 
 pub async fn update(db: &mut PgConnection, key: &Key) -> sqlx::Result<Key> {

@@ -73,7 +73,7 @@ pub struct PlatformPeriods {
 }
 
 impl From<Retention> for PlatformPeriods {
-    fn from(of: Retention) -> Self {
+    fn from(periods: Retention) -> Self {
         let Retention {
             audit_days,
             calls_days,
@@ -82,7 +82,7 @@ impl From<Retention> for PlatformPeriods {
             recordings_days,
             shortest_days,
             longest_days,
-        } = of;
+        } = periods;
         Self { audit_days, calls_days, records_days, mails_days, recordings_days, shortest_days, longest_days }
     }
 }

@@ -6,7 +6,10 @@ use uuid::Uuid;
 
 use super::{Sighting, State, Switch, SwitchStatus};
 use crate::{
-    model::{paging::Window, sorting::Sorted},
+    model::{
+        paging::Window,
+        sorting::{Sorted, in_order},
+    },
     text::{SwitchName, token::TokenHash},
 };
 
@@ -63,7 +66,7 @@ async fn select(
     sorted: &Sorted,
 ) -> sqlx::Result<Vec<Switch>> {
     macro_rules! rows {
-        ($order:tt) => {
+        ($($order:tt)+) => {
     sqlx::query_as!(
         Switch,
         r#"select id, name as "name: _", status as "status: SwitchStatus", cluster_id, draining_since, version, created_at, updated_at
@@ -73,7 +76,7 @@ async fn select(
             where ($2::uuid is null or id = $2) and ($3::text is null or name = $3)
               and ($5::text is null or strpos(lower(name), lower($5)) > 0) and ($6::text is null or status = $6)
               and ($7::uuid is null or cluster_id = $7)
-              and "# + $order + " limit $4",
+              and "# $(+ $order)+ + " limit $4",
         sorted.window.after,
         id,
         name as _,
@@ -89,14 +92,7 @@ async fn select(
     .await
         };
     }
-    if sorted.is_plain() {
-        rows!("id > $1 and ($9::text is null or $10::bool) order by id")
-    } else {
-        rows!(
-            "($9::text is null or case when $10 then (k.key, id) < (k.after, $1) else (k.key, id) > (k.after, $1) end)
-             order by case when $10 then null else k.key end, case when $10 then null else id end, k.key desc, id desc"
-        )
-    }
+    in_order!(sorted, rows, "id", "$1", "$9", "$10")
 }
 
 pub async fn update(

@@ -6,7 +6,10 @@ use uuid::Uuid;
 
 use super::{From, Purged, Removed, Tenant, TenantStatus, WaitsFor};
 use crate::{
-    model::{paging::Window, sorting::Sorted},
+    model::{
+        paging::Window,
+        sorting::{Sorted, in_order},
+    },
     text::{DisplayName, Domain},
 };
 
@@ -93,7 +96,7 @@ async fn select(
     sorted: &Sorted,
 ) -> sqlx::Result<Vec<Tenant>> {
     macro_rules! rows {
-        ($order:tt) => {
+        ($($order:tt)+) => {
     sqlx::query_as!(
         Tenant,
         r#"select id, name as "name: _", domain as "domain: _", domain as "context!: _", former_domains,
@@ -107,7 +110,7 @@ async fn select(
                    or domain = coalesce((select h.domain from former_domains f join tenants h on h.id = f.tenant_id where f.domain = $3), $3))
               and ($5::text is null or domain = lower($5)) and ($6::text is null or strpos(lower(name), lower($6)) > 0)
               and ($7::text is null or status = $7) and ($8::uuid is null or cluster_id = $8)
-              and "# + $order + " limit $4",
+              and "# $(+ $order)+ + " limit $4",
         sorted.window.after,
         id,
         domain as _,
@@ -124,14 +127,7 @@ async fn select(
     .await
         };
     }
-    if sorted.is_plain() {
-        rows!("id > $1 and ($10::text is null or $11::bool) order by id")
-    } else {
-        rows!(
-            "($10::text is null or case when $11 then (k.key, id) < (k.after, $1) else (k.key, id) > (k.after, $1) end)
-             order by case when $11 then null else k.key end, case when $11 then null else id end, k.key desc, id desc"
-        )
-    }
+    in_order!(sorted, rows, "id", "$1", "$10", "$11")
 }
 
 pub async fn update(db: &mut PgConnection, tenant: &Tenant) -> sqlx::Result<Tenant> {

@@ -69,8 +69,8 @@ fn wrong_kind(said: &str) -> Option<Why> {
 }
 
 /// Whether this is the name of a type of whole numbers.
-fn is_whole(of: &str) -> bool {
-    let size = of.strip_prefix(['u', 'i']).unwrap_or_default();
+fn is_whole(what: &str) -> bool {
+    let size = what.strip_prefix(['u', 'i']).unwrap_or_default();
     matches!(size, "8" | "16" | "32" | "64" | "128" | "size")
 }
 

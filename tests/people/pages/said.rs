@@ -228,7 +228,7 @@ async fn a_switch_is_in_the_same_state_on_every_page() {
     shows(&mut admin, "active", "Active", "It works.").await;
     // It asked last an hour ago: it worked once.
     stage.execute("update switch_sightings set first_seen_at = now() - interval '9 days', last_seen_at = now() - interval '1 hour'").await;
-    shows(&mut admin, "silent", "Silent", "asks for nothing any more").await;
+    shows(&mut admin, "silent", "Silent", "has stopped sending requests").await;
     let act = async |act: &str| {
         let answer = stage.node.api("POST", &format!("/v1/switches/{switch}/{act}"), Value::Null).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
@@ -236,7 +236,7 @@ async fn a_switch_is_in_the_same_state_on_every_page() {
     act("drain").await;
     shows(&mut admin, "out_of_service", "Being taken out of service", "being taken out of service").await;
     act("resume").await;
-    shows(&mut admin, "silent", "Silent", "asks for nothing any more").await;
+    shows(&mut admin, "silent", "Silent", "has stopped sending requests").await;
     let path = format!("/v1/switches/{switch}");
     assert_eq!(stage.node.api("PATCH", &path, json!({ "status": "disabled" })).await.status, 200);
     shows(&mut admin, "disabled", "Disabled", "its requests are refused").await;

@@ -26,6 +26,8 @@ async fn the_page_of_voicemail_says_that_the_switch_is_away_and_asks_before_a_me
         away.contains("The switch that keeps the messages can&#x27;t be asked") || away.contains("be asked right now"),
         "{away}"
     );
+    let counted = format!("/app/voicemail?extension_id={id}\" aria-current=\"page\"");
+    assert!(away.contains(&counted) && away.contains("1 New"), "{away}");
     let none = owner.get("/app/voicemail?number=999").await.text();
     assert!(!none.contains("be asked right now"), "{none}");
     let asked = owner.get(&format!("/app/voicemail/{message}/delete")).await.text();

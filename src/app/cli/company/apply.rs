@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     file::{Company, SECTIONS, Section},
-    plan::{Plan, Report, Update, plan},
+    plan::{Difference, Report, Update, plan},
     references::References,
     state::{self, State},
 };
@@ -28,7 +28,7 @@ const AT_ONCE: usize = 250;
 pub async fn carry_out(
     api: &Api,
     description: &Description,
-    mut plan: Plan<'_>,
+    mut plan: Difference<'_>,
     mut on_step: impl FnMut(),
 ) -> anyhow::Result<Report> {
     let report = plan.report();
@@ -57,7 +57,7 @@ pub async fn carry_out(
 async fn pass(
     api: &Api,
     description: &Description,
-    mut plan: Plan<'_>,
+    mut plan: Difference<'_>,
     on_step: &mut impl FnMut(),
 ) -> anyhow::Result<String> {
     let Some(tenant) = plan.tenant.take() else {

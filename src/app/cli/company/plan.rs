@@ -33,7 +33,7 @@ pub struct Update {
     pub patch: Map<String, Value>,
 }
 
-pub struct Plan<'a> {
+pub struct Difference<'a> {
     pub company: &'a Company,
     pub tenant: Option<String>,
     pub own: Map<String, Value>,
@@ -48,8 +48,8 @@ pub struct Plan<'a> {
     pub prune: bool,
 }
 
-pub fn plan<'a>(company: &'a Company, state: &State, prune: bool) -> anyhow::Result<Plan<'a>> {
-    let mut plan = Plan {
+pub fn plan<'a>(company: &'a Company, state: &State, prune: bool) -> anyhow::Result<Difference<'a>> {
+    let mut plan = Difference {
         company,
         tenant: state.tenant.clone(),
         own: Map::new(),
@@ -82,7 +82,7 @@ pub fn plan<'a>(company: &'a Company, state: &State, prune: bool) -> anyhow::Res
     Ok(plan)
 }
 
-impl Plan<'_> {
+impl Difference<'_> {
     fn compare(&mut self, at: usize, state: &State) {
         let section = &SECTIONS[at];
         let Some(wanted) = &self.company.sections[at] else { return };

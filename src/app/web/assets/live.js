@@ -383,7 +383,10 @@ const phones = new Table("registrations", [
   ...placed,
   column((one) => [one.address, one.transport], (one) => element("span", { class: "mono", text: `${one.address} ${(one.transport ?? "").toUpperCase()}` })),
   column((one) => one.since, (one) => tick(one.since), "tel"),
-  column((one) => one.reachable, (one) => (one.reachable === null ? nothing() : state(one.reachable ? "reachable" : "unreachable"))),
+  column((one) => [one.reachable, one.round_trip_ms], (one) => {
+    const known = one.reachable === null ? nothing() : state(one.reachable ? "reachable" : "unreachable");
+    return one.round_trip_ms === null ? known : element("span", {}, known, " ", element("small", { text: `${Math.max(1, Math.round(one.round_trip_ms))} ms` }));
+  }),
 ], (one) => [one.name, one.extension, one.sip_username, one.device, one.address, one.transport, one.switch].filter(Boolean).join(" "));
 const phone_key = (one) => `${one.tenant_id} ${one.domain} ${one.sip_username} ${one.call_id}`;
 

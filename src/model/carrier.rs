@@ -49,6 +49,10 @@ pub struct CarrierConfig {
     /// Whether calls that an extension forwards have the header `History-Info` (RFC 7044) besides `Diversion`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub history_info: bool,
+    /// Whether calls that an extension forwards may show the number of whoever calls, which is not the tenant's. Many carriers refuse such
+    /// calls, or replace the number: ask yours first. Tenants say by `routing.outbound.forwards_show_caller` whether they want it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub forwarded_caller: bool,
     /// How many digits to remove from the beginning of a formatted number.
     #[serde(default)]
     pub strip: u8,

@@ -17,6 +17,8 @@ pub const NAME: &str = "dialplane_name";
 pub const AREA: &str = "dialplane_area";
 /// The SIP username of the extension that forwarded or transferred the call, and so pays for it.
 pub const ON_BEHALF: &str = "dialplane_on_behalf";
+/// On a leg that rings outside besides a phone, or instead of a group's member: a number of whoever calls, if they are one of the tenant.
+pub const ORIGINAL: &str = "dialplane_original";
 /// The SIP username of the extension that forwarded the call, `:`, and where to. Its mailbox takes the call if nobody there does.
 pub const FORWARDER: &str = "dialplane_forwarder";
 /// On a channel of a phone that makes calls: the phone, as `user@domain`. Whoever it is connected with is told when they are connected.

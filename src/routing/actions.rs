@@ -16,7 +16,7 @@ use crate::{
     model::channel,
     model::destination::Prompt,
     model::device::Only,
-    text::{DeviceId, DialNumber, Domain, SipUsername},
+    text::{DeviceId, DialNumber, Domain, E164, SipUsername},
 };
 
 fn user(extension: &SipUsername, domain: &Domain) -> String {
@@ -348,7 +348,7 @@ impl Ring {
 
     /// Another number that rings too: a call of its own through the tenant's context, routed and admitted like any other.
     fn follow(&self, leg: &crate::model::call_handling::FollowMe, domain: &Domain) -> String {
-        let mut variables = elsewhere(&self.extension, &leg.number, self.hops.following());
+        let mut variables = elsewhere(&self.extension, &leg.number, self.hops.following(), self.original.as_ref());
         if leg.delay_seconds > 0 {
             variables.push(format!("leg_delay_start={}", leg.delay_seconds));
         }
@@ -360,14 +360,15 @@ impl Ring {
     }
 }
 
-/// The variables of a leg that rings elsewhere on behalf of an extension.
-fn elsewhere(extension: &SipUsername, number: &DialNumber, hops: Hops) -> Vec<String> {
-    vec![
+/// The variables of a leg that rings elsewhere on behalf of an extension. `original`: a number of whoever calls.
+fn elsewhere(extension: &SipUsername, number: &DialNumber, hops: Hops, original: Option<&E164>) -> Vec<String> {
+    let mut variables = vec![
         format!(
-            "loopback_export={},{},{},originator_codec,export_vars",
+            "loopback_export={},{},{},{},originator_codec,export_vars",
             channel::ON_BEHALF,
             channel::HOPS,
-            channel::WITHHOLD
+            channel::WITHHOLD,
+            channel::ORIGINAL
         ),
         // A loopback's own codec is L16, which a leg that it calls would be offered first (`switch_core_session_outgoing_channel` in
         // switch_core_session.c). What is exported is set after that (`switch_ivr_originate` in switch_ivr_originate.c). As a loopback has
@@ -378,7 +379,9 @@ fn elsewhere(extension: &SipUsername, number: &DialNumber, hops: Hops) -> Vec<St
         format!("{}={}", channel::HOPS, hops.value(number.as_str())),
         // Bowing out would end the admitted channel, and free its line while the call goes on.
         "loopback_bowout=false".to_owned(),
-    ]
+    ];
+    variables.extend(original.map(|number| format!("{}={number}", channel::ORIGINAL)));
+    variables
 }
 
 /// A leg that dials in the tenant's context. `^^!`: the variables hold commas.
@@ -390,7 +393,7 @@ fn dialled(variables: &[String], number: &DialNumber, domain: &Domain) -> String
 /// otherwise be that of whoever makes it (`channel_outgoing_channel` in mod_loopback.c).
 #[must_use]
 pub fn on_behalf(extension: &SipUsername, number: &DialNumber, domain: &Domain) -> String {
-    dialled(&elsewhere(extension, number, Hops::default()), number, domain) + "/XML"
+    dialled(&elsewhere(extension, number, Hops::default(), None), number, domain) + "/XML"
 }
 
 impl RingGroup {
@@ -398,7 +401,8 @@ impl RingGroup {
         let has_others = self.pickup.is_some() || (!self.in_order && self.members.len() > 1);
         let legs = |member: &Member| {
             if let Some(number) = &member.forward {
-                return vec![dialled(&elsewhere(&member.extension, number, hops.spread()), number, domain)];
+                let variables = elsewhere(&member.extension, number, hops.spread(), self.original.as_ref());
+                return vec![dialled(&variables, number, domain)];
             }
             let only = (member.busy_on_busy && has_others).then_some(Only::Fork);
             in_fork(&member.extension, &member.devices, only, domain)

@@ -100,6 +100,8 @@ INVALID_GATEWAY,SWITCH_CONGESTION,NORMAL_CIRCUIT_CONGESTION,REQUESTED_CHAN_UNAVA
 pub struct Carried<'a> {
     pub dialled: Dialling<'a>,
     pub caller_id: Option<&'a E164>,
+    /// The number of whoever calls, if the call is forwarded and shows that where a carrier takes it.
+    pub original: Option<&'a E164>,
     pub carriers: &'a [Uuid],
     /// For each of `carriers`, how many seconds after the answer the call ends; none: without limit.
     pub limits: &'a [Option<i32>],
@@ -170,7 +172,8 @@ impl Carried<'_> {
                 Dialling::Emergency(_) => "true",
             };
             actions.push(set("continue_on_fail", if at == last { "false" } else { next }));
-            if let Some(number) = self.caller_id {
+            let original = self.original.filter(|_| carrier.config.forwarded_caller);
+            if let Some(number) = original.or(self.caller_id) {
                 let shown = carrier.config.caller_id_format.write(number);
                 actions.push(set("effective_caller_id_number", &shown));
                 actions.push(set("effective_caller_id_name", &shown));
@@ -236,6 +239,11 @@ impl Carried<'_> {
 /// (`sofia_outgoing_channel` in mod_sofia.c, `sofia_handle_sip_i_state` in sofia.c): a withheld caller's number may stand in Diversion or
 /// P-Charge-Info, and whoever receives such headers may believe them. What a leg shall have stands in its own dial string.
 pub const OWN_HEADERS: (&str, &str) = ("sip_copy_custom_headers", "false");
+
+/// A caller with this variable gets the codec that the called party has chosen, if they have it as well, so that the switch need not translate
+/// (`inherit_codec` in switch_ivr_originate.c). Otherwise the switch answers with what it likes best of the caller's offer, whatever the
+/// other leg has. It does nothing for a caller who is answered already.
+pub const INHERIT_CODEC: (&str, &str) = ("inherit_codec", "true");
 
 /// The variables that say what a leg is offered: its own codecs, or else the caller's, which need no transcoding, and after them all that
 /// the switch's profile has. Without this, a switch offers a leg what the calling channel has and nothing else: one codec if that was

@@ -54,12 +54,15 @@ impl Router<'_, '_> {
                 shuffle(&mut members, self.call.turn);
             }
         }
+        let forwards = members.iter().any(|member| member.forward.is_some());
+        let original = if forwards { self.original() } else { None };
         Route::RingGroup(RingGroup {
             members,
             seconds: group.ring_seconds,
             in_order: group.strategy != Strategy::All,
             confirm: group.confirm,
             pickup: group.pickup,
+            original,
             then,
         })
     }

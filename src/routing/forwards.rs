@@ -45,6 +45,7 @@ impl Router<'_, '_> {
         };
         // Colleagues who ring each other besides their own phones would multiply the call.
         let follow_me = if self.call.hops.follows() { Vec::new() } else { calls.follow_me.clone() };
+        let original = if follow_me.is_empty() { None } else { self.original() };
         let policy = &self.plan.settings.routing.record;
         let wanted = calls.record || from_outside.map_or(policy.internal, |by_number| by_number || policy.inbound);
         let record = self.records(wanted);
@@ -54,6 +55,7 @@ impl Router<'_, '_> {
             busy_on_busy: extension.calls.busy_on_busy,
             seconds: extension.ring_seconds,
             follow_me,
+            original,
             then,
             pickup: calls.pickup,
             record,
@@ -90,6 +92,7 @@ impl Router<'_, '_> {
             busy_on_busy: extension.calls.busy_on_busy,
             seconds: extension.ring_seconds,
             follow_me: Vec::new(),
+            original: None,
             then: if voicemail { Then::Voicemail(self.greeting(extension)) } else { Then::Hangup },
             pickup: extension.calls.pickup,
             record: false,

@@ -156,6 +156,8 @@ pub struct Call<'a> {
     pub caller: Option<&'a SipUsername>,
     /// The number that the caller shows. Rules may compare it, but it gives no rights.
     pub caller_number: Option<&'a str>,
+    /// A number of the caller's that others outside may see, if they are one of the tenant.
+    pub own_number: Option<&'a E164>,
     /// The area code of the caller's extension, if it has one of its own.
     pub area: Option<&'a Prefix>,
     /// How often routes have already led the call on.
@@ -189,6 +191,7 @@ impl Call<'_> {
             dialled,
             caller: None,
             caller_number: None,
+            own_number: None,
             area: None,
             hops: Hops::default(),
             after: None,
@@ -475,6 +478,17 @@ impl Router<'_, '_> {
     /// Is a call recorded for which somebody wants that?
     fn records(&mut self, wanted: bool) -> bool {
         wanted && self.may_use(Switch::CallRecording)
+    }
+
+    /// What a call shows outside that is forwarded there, if it is to show its caller.
+    fn original(&mut self) -> Option<E164> {
+        if !self.plan.settings.routing.outbound.forwards_show_caller {
+            return None;
+        }
+        // Also where this caller has none: another one's answer is another.
+        self.looked.at_caller = true;
+        self.looked.at_number = true;
+        self.call.own_number.cloned()
     }
 
     fn mailbox(&self, found: Option<&Found>) -> Route {

@@ -10,7 +10,7 @@ use crate::{
         call_handling::{AtQueues, FollowMe},
         destination::Prompt,
     },
-    text::{DeviceId, DialNumber, Keys, SipUsername},
+    text::{DeviceId, DialNumber, E164, Keys, SipUsername},
 };
 
 /// Where a call goes.
@@ -128,6 +128,8 @@ pub struct Ring {
     pub seconds: u16,
     /// Other numbers that ring too.
     pub follow_me: Vec<FollowMe>,
+    /// What those show outside where a carrier takes it: a number of whoever calls, if they are one of the tenant.
+    pub original: Option<E164>,
     pub then: Then,
     /// Whether colleagues may pick the call up.
     pub pickup: bool,
@@ -145,6 +147,8 @@ pub struct RingGroup {
     pub confirm: bool,
     /// The group's id, if its members may pick the call up.
     pub pickup: Option<Uuid>,
+    /// What members' forwards show outside where a carrier takes it, as of [`Ring`].
+    pub original: Option<E164>,
     pub then: Option<String>,
 }
 

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     model::{carrier::CarrierConfig, channel},
-    text::DialNumber,
+    text::{CallerName, DialNumber},
 };
 
 /// The variables by which a phone's channel tells who it is once its call is answered: name and number.
@@ -35,10 +35,17 @@ const BEFORE_NUMBERS: &[(&[&str], &str, bool)] = &[
     (&["FR"], "3651", true),
     (&["JP"], "184", true),
     (&["JP"], "186", false),
+    (&["HK"], "133", true),
+    (&["HK"], "1357", false),
+    (&["IT"], "*67#", true),
+    (&["KR"], "*23#", true),
 ];
 
 /// The shortest number that may follow a code of digits.
 const SHORTEST: usize = 9;
+
+/// A country whose own numbers have no leading 0 but always so many digits.
+const WHOLE: (&str, usize) = ("HK", 8);
 
 /// A number dialled with one of the countries' codes: whether its caller is withheld, and the number.
 #[must_use]
@@ -47,7 +54,8 @@ pub fn dialled(text: &str, plan: &Plan) -> Option<(bool, DialNumber)> {
     BEFORE_NUMBERS.iter().find_map(|(countries, code, withholds)| {
         let rest = text.strip_prefix(code)?;
         let is_here = countries.is_empty() || country.is_some_and(|country| countries.contains(&country));
-        let is_outside = || rest.starts_with(['0', '+']) && rest.len() >= SHORTEST;
+        let is_whole = || country == Some(WHOLE.0) && rest.len() == WHOLE.1;
+        let is_outside = || is_whole() || rest.starts_with(['0', '+']) && rest.len() >= SHORTEST;
         let is_code = !code.bytes().all(|b| b.is_ascii_digit()) || is_outside();
         (is_here && is_code).then(|| DialNumber::parse(rest).ok()).flatten().map(|number| (*withholds, number))
     })
@@ -73,6 +81,22 @@ pub fn hidden() -> Vec<Action> {
         action("set_profile_var", format!("caller_id_number={NOBODY}")),
         action("unset", TELLS[0]),
         action("unset", TELLS[1]),
+    ]
+}
+
+/// Shows whom the carrier vouches for, where the switch has taken the caller's own word for it. A number that is none is not shown.
+#[must_use]
+pub fn instead(name: Option<&CallerName>, number: Option<&str>) -> Vec<Action> {
+    let number = number.and_then(|number| DialNumber::parse(number).ok());
+    let (name, number) = match &number {
+        Some(number) => (name.map_or(number.as_str(), CallerName::as_str), number.as_str()),
+        None => (NAMED, NOBODY),
+    };
+    vec![
+        set("effective_caller_id_name", name),
+        set("effective_caller_id_number", number),
+        action("set_profile_var", format!("caller_id_name={name}")),
+        action("set_profile_var", format!("caller_id_number={number}")),
     ]
 }
 

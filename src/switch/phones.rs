@@ -1,5 +1,5 @@
-//! The devices that are registered at each switch, for dial strings. Whoever listens to a switch writes it ([`super::live`]), and fetches
-//! read it ([`super::fetch`]).
+//! The devices that are registered at each switch, for dial strings, and from which addresses. Whoever listens to a switch writes it
+//! ([`super::live`]), and fetches read it ([`super::fetch`]).
 //!
 //! It is kept apart from live state, whose lock is held while a switch's lists are read: a fetch waits for nobody.
 
@@ -31,14 +31,41 @@ enum Registered {
 /// By domain and SIP username.
 type Known = HashMap<Box<str>, HashMap<Box<str>, Registered>>;
 
+/// The addresses that registrations came from, by domain and SIP username.
+type Places = HashMap<Box<str>, HashMap<Box<str>, Box<[Box<str>]>>>;
+
 /// What a node knows of one switch; nothing while it does not hear it.
 #[derive(Debug, Default)]
-pub struct Phones(RwLock<Option<Known>>);
+pub struct Phones {
+    known: RwLock<Option<Known>>,
+    places: RwLock<Places>,
+}
 
 impl Phones {
     /// Nothing is known any more.
     pub fn lose(&self) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = None;
+        self.places.write().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// An address of record is registered from these addresses now.
+    pub fn at(&self, user: &str, domain: &str, addresses: &[&str]) {
+        let mut places = self.places.write().unwrap_or_else(PoisonError::into_inner);
+        if !addresses.is_empty() {
+            let addresses = addresses.iter().map(|address| Box::from(*address)).collect();
+            places.entry(domain.into()).or_default().insert(user.into(), addresses);
+        } else if let Some(users) = places.get_mut(domain) {
+            users.remove(user);
+            if users.is_empty() {
+                places.remove(domain);
+            }
+        }
+    }
+
+    fn is_at(&self, user: &str, domain: &str, address: &str) -> bool {
+        let places = self.places.read().unwrap_or_else(PoisonError::into_inner);
+        let addresses = places.get(domain).and_then(|users| users.get(user));
+        addresses.is_some_and(|addresses| addresses.iter().any(|one| **one == *address))
     }
 
     /// Begins to know, with these addresses of record and their contacts.
@@ -47,19 +74,19 @@ impl Phones {
         for (user, domain, contacts) in all {
             put(&mut known, user, domain, &contacts);
         }
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(known);
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = Some(known);
     }
 
     /// An address of record has these contacts now.
     pub fn set(&self, user: &str, domain: &str, contacts: &[&str]) {
-        if let Some(known) = self.0.write().unwrap_or_else(PoisonError::into_inner).as_mut() {
+        if let Some(known) = self.known.write().unwrap_or_else(PoisonError::into_inner).as_mut() {
             put(known, user, domain, contacts);
         }
     }
 
     /// Adds the devices at a domain. `false`: what is registered there is not known, or can't be dialled.
     fn add<'d>(&self, user: &str, domain: &'d Domain, devices: &mut Vec<(&'d Domain, Device)>) -> bool {
-        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         let Some(known) = known.as_ref() else { return false };
         match known.get(domain.as_str()).and_then(|users| users.get(user)) {
             None => true,
@@ -139,6 +166,13 @@ impl AllPhones {
         Some(devices)
     }
 
+    /// Whether a user is registered from this address at one of the switches that this node hears.
+    #[must_use]
+    pub fn are_at(&self, user: &str, domain: &str, address: &str) -> bool {
+        let switches = self.switches.read().unwrap_or_else(PoisonError::into_inner);
+        switches.values().any(|phones| phones.is_at(user, domain, address))
+    }
+
     /// One number for these devices, for keys of answers. Another process has other numbers.
     #[must_use]
     pub fn mark(&self, devices: &[DeviceId]) -> u64 {
@@ -215,6 +249,25 @@ mod tests {
         assert_eq!(contacts(&all, SWITCH, &["beta.test"]).unwrap().len(), 1);
         phones.set("1001", "acme.test", &[DESK]);
         assert_eq!(contacts(&all, SWITCH, &["acme.test"]).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_user_is_at_the_addresses_that_a_switch_has_registrations_from() {
+        let all = AllPhones::default();
+        let phones = all.watch(SWITCH);
+        phones.at("1001", "acme.test", &["192.0.2.1", "2001:db8::1"]);
+        let is_at = |user, domain, address| all.are_at(user, domain, address);
+        assert!(is_at("1001", "acme.test", "192.0.2.1") && is_at("1001", "acme.test", "2001:db8::1"));
+        for (user, domain, address) in
+            [("1001", "acme.test", "192.0.2.2"), ("1002", "acme.test", "192.0.2.1"), ("1001", "beta.test", "192.0.2.1")]
+        {
+            assert!(!is_at(user, domain, address), "{user} {domain} {address}");
+        }
+        phones.at("1001", "acme.test", &[]);
+        assert!(!is_at("1001", "acme.test", "192.0.2.1"));
+        phones.at("1001", "acme.test", &["192.0.2.1"]);
+        phones.lose();
+        assert!(!is_at("1001", "acme.test", "192.0.2.1"), "nothing is known of a switch that is not heard");
     }
 
     #[test]

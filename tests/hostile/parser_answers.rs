@@ -148,6 +148,7 @@ impl<'n> Tenant<'n> {
                 ("execute_on_answer_15", &format!("set_profile_var caller_id_number={}", wanted.number)),
                 ("dialplane_made_by", &format!("{user}@{}", self.domain)),
                 ("execute_on_pre_bridge", "transfer_vars:dialplane_made_by"),
+                ("inherit_codec", "true"),
             ]));
             for (method, variables) in [("REGISTER", of_registrations), ("INVITE", of_calls)] {
                 let tree = self.read(&forms::sign_in_by(method, user, &self.domain, realm)).await;

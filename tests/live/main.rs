@@ -9,6 +9,7 @@
 mod harness;
 
 mod agents;
+mod browser_carriers;
 mod browser_phone;
 mod browser_returns;
 mod browser_times;

@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use base64::Engine as _;
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
@@ -102,6 +103,15 @@ async fn names_are_shown_by_phones_and_told_by_mails_as_they_are() {
     }
     for name in NAMES {
         assert_eq!(mails.iter().filter(|mail| mail.contains(name)).count(), 1, "{name} in one mail");
+    }
+    // Each has the message as a sound: a WAV file of some seconds.
+    for mail in &mails {
+        let (_, part) = mail.split_once("Content-Type: audio/").unwrap_or_else(|| panic!("{mail:.2000}"));
+        let (head, body) = part.split_once("\n\n").unwrap();
+        assert!(head.contains("Content-Transfer-Encoding: base64") && head.contains("filename"), "{head}");
+        let coded = body.split("\n--").next().unwrap().split_whitespace().collect::<String>();
+        let sound = base64::engine::general_purpose::STANDARD.decode(coded).unwrap();
+        assert!(sound.starts_with(b"RIFF") && sound.len() > 2 * 16_000, "{} bytes", sound.len());
     }
     fs::remove_dir_all(kept).unwrap();
 }

@@ -298,6 +298,10 @@ async fn calls_back_from_the_emergency_desk_reach_the_phone_past_do_not_disturb_
     }
     // An hour later, all is as before.
     let mut db = stage.database.connect().await;
+    let minutes = "select extract(epoch from min(until) - now())::float8 / 60, extract(epoch from max(until) - now())::float8 / 60
+                     from help_callbacks";
+    let (least, most) = sqlx::query_as::<_, (f64, f64)>(minutes).fetch_one(&mut db).await.unwrap();
+    assert!(least > 55.0 && most <= 60.0, "{least} to {most} minutes");
     sqlx::query("update help_callbacks set until = now() + interval '1 second'").execute(&mut db).await.unwrap();
     let since = Instant::now();
     while calls_in().await.contains("user/") {

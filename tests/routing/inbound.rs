@@ -207,3 +207,47 @@ async fn a_carrier_is_recognised_by_the_addresses_of_its_name_once_they_are_know
     }
     numbers.stage.stop().await;
 }
+
+/// A switch shows what a caller wrote into P-Preferred-Identity, before what the carrier vouches for.
+#[actix_web::test]
+async fn whom_a_caller_would_like_to_be_taken_for_is_neither_shown_nor_compared() {
+    let stage = Stage::new().await;
+    let extension = stage.node.extension(stage.tenant, json!({ "number": "77" })).await;
+    lead(&stage, stage.tenant, &extension, &["+4940111222"]).await;
+    let comes_in = async |from: &str, more: &str| {
+        let called = call_form("%2B4940111222", "public");
+        let form = format!(
+            "{called}&Unique-ID={}&Caller-Caller-ID-Name=Police&Caller-Caller-ID-Number=110&variable_sip_from_user={from}\
+             &variable_sip_from_display=%22Eve%22{more}",
+            Uuid::new_v4()
+        );
+        stage.node.fetch(&form).await.text()
+    };
+    let preferred = "&variable_sip_P-Preferred-Identity=%22Police%22%20%3Csip:110@police.test%3E";
+    let shows = |document: &str, name: &str, number: &str| {
+        assert!(!document.contains("Police") && !document.contains("=110"), "{document}");
+        for told in ["effective_caller_id_name=", "set_profile_var\" data=\"caller_id_name="] {
+            assert!(document.contains(&format!("{told}{name}\"")), "{told}{name}: {document}");
+        }
+        for told in ["effective_caller_id_number=", "set_profile_var\" data=\"caller_id_number="] {
+            assert!(document.contains(&format!("{told}{number}\"")), "{told}{number}: {document}");
+        }
+    };
+    let eve = "%2B4915112345678";
+    shows(&comes_in(eve, preferred).await, "Eve", "+4915112345678");
+    // Another caller right after gets an answer of their own, and so does one who says nothing.
+    shows(&comes_in("%2B4915112345679", preferred).await, "Eve", "+4915112345679");
+    let plain = comes_in(eve, "").await;
+    assert_eq!(route(&plain), "extension");
+    assert!(!plain.contains("set_profile_var"), "{plain}");
+    let asserted = format!("{preferred}&variable_sip_P-Asserted-Identity=%2B4915187654321");
+    shows(&comes_in(eve, &asserted).await, "Eve", "+4915187654321");
+    shows(&comes_in("somebody", preferred).await, "Anonymous", "anonymous");
+    shows(&comes_in("anonymous", &asserted).await, "Anonymous", "anonymous");
+    // Rules about callers compare the same number.
+    stage.rules(json!({ "blocked_callers": ["4915112345678"] })).await;
+    assert_eq!(route(&comes_in(eve, preferred).await), "blocked_caller");
+    stage.rules(json!({ "blocked_callers": ["110"] })).await;
+    assert_eq!(route(&comes_in(eve, preferred).await), "extension");
+    stage.stop().await;
+}

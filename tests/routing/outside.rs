@@ -136,7 +136,17 @@ async fn another_tenants_number_is_reached_on_net_and_its_rights_stay_its_own() 
     let document = stage.calls("+4940123456", Uuid::new_v4()).await.replace("&#45;", "-");
     assert_eq!(route(&document), "on_net");
     assert!(document.contains("sofia/external/+4940123456@west.fleet.test\""), "{document}");
+    assert!(!document.contains("privacy") && !document.contains("sip_cid_type"), "{document}");
     assert_eq!(stage.made_today().await, made);
+    // The other cluster gets a withheld number where it is not shown, and is told that it is withheld.
+    let withheld =
+        format!("{}&variable_dialplane_withhold=true", stage.form(&stage.phone, "+4940123456", Uuid::new_v4()));
+    let document = stage.node.fetch(&withheld).await.text().replace("&#45;", "-");
+    assert_eq!(route(&document), "on_net");
+    assert!(
+        document.contains("application=\"privacy\" data=\"full\"") && document.contains("sip_cid_type=pid"),
+        "{document}"
+    );
     stage.stop().await;
 }
 
@@ -219,6 +229,49 @@ async fn a_forward_out_of_the_platform_is_admitted_for_who_forwards() {
     let on = stage.calls("*72+493012345670", Uuid::new_v4()).await;
     assert_eq!(route(&on), "call_handling");
     assert_eq!(stage.node.api("GET", &path, Value::Null).await.json()["calls"]["forward_always"], "+493012345670");
+    stage.stop().await;
+}
+
+#[actix_web::test]
+async fn a_forward_shows_who_calls_if_the_tenant_wants_it_and_the_carrier_takes_it() {
+    const OWN: &str = "+493012345678";
+    const EVE: &str = "+4915112345678";
+    let stage = Stage::new().await;
+    let shown = async |more: &str| {
+        let on_behalf = format!("&variable_dialplane_on_behalf={}&variable_dialplane_hops=1", stage.phone);
+        let form = format!("{}{on_behalf}{more}", stage.form("", MUNICH, Uuid::new_v4()));
+        let document = stage.node.fetch(&form).await.text();
+        assert_eq!(route(&document), "outbound", "{document}");
+        assert!(document.contains("sip_h_Diversion"), "{document}");
+        let numbers = document.split("effective_caller_id_number=").skip(1).filter_map(|rest| rest.split('"').next());
+        numbers.map(ToOwned::to_owned).collect::<Vec<_>>()
+    };
+    let eve = "&Caller-Caller-ID-Number=%2B4915112345678";
+    assert_eq!(shown(eve).await, [OWN, OWN]);
+    let consent = json!({ "config": { "host": "dear.carrier.test", "forwarded_caller": true } });
+    let dear = format!("/v1/carriers/{}", stage.carriers[1]);
+    assert_eq!(stage.node.api("PATCH", &dear, consent).await.status, 200);
+    assert_eq!(shown(eve).await, [OWN, OWN], "the tenant does not want it");
+    stage.rules(json!({ "outbound": { "forwards_show_caller": true } })).await;
+    assert_eq!(shown(eve).await, [OWN, EVE]);
+    for written in ["004915112345678", "015112345678", "4915112345678"] {
+        assert_eq!(shown(&format!("&Caller-Caller-ID-Number={written}")).await, [OWN, EVE], "{written}");
+    }
+    // What is no number outside is not shown there.
+    for written in ["1000", "anonymous", "", "%2B49"] {
+        assert_eq!(shown(&format!("&Caller-Caller-ID-Number={written}")).await, [OWN, OWN], "{written}");
+    }
+    let colleague = format!("&variable_dialplane_extension={}&variable_dialplane_number=1000", Uuid::new_v4());
+    assert_eq!(shown(&colleague).await, [OWN, OWN], "a phone without a number outside");
+    let colleague = format!("{colleague}&variable_dialplane_own_number=%2B493011112222");
+    assert_eq!(shown(&colleague).await, [OWN, "+493011112222"]);
+    let rings_elsewhere = "&Caller-Caller-ID-Number=1000&variable_dialplane_original=%2B493011112222";
+    assert_eq!(shown(rings_elsewhere).await, [OWN, "+493011112222"]);
+    let withheld = shown(&format!("{eve}&Caller-Privacy-Hide-Number=true")).await;
+    assert!(withheld.iter().all(|number| number != EVE), "{withheld:?}");
+    // A call of one's own.
+    let own = format!("{}{eve}", stage.form(&stage.phone, MUNICH, Uuid::new_v4()));
+    assert!(!stage.node.fetch(&own).await.text().contains(EVE));
     stage.stop().await;
 }
 

@@ -161,6 +161,11 @@ pub struct OutboundRules {
     pub spend_per_day: Option<Micros>,
     /// The highest price per minute, in millionths of the currency.
     pub price_per_minute: Option<Micros>,
+    /// Whether calls that an extension forwards outside show the number of whoever calls, where the carrier takes that
+    /// (`config.forwarded_caller`). Otherwise they show a number of the extension that forwards.
+    // Absent where it is not set: programs that don't know it read the settings, too.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub forwards_show_caller: bool,
 }
 
 /// Settings for emergency calls, which always pass.

@@ -64,8 +64,15 @@ fn one_step_leaves_no_variables_for_the_next() {
     assert!(at(&menu, "unset dialplane_on_behalf") < at(&menu, "ivr"));
     // After a group whose members must confirm, the next person to answer need not press 1.
     let members = vec![super::member("1000")];
-    let group =
-        RingGroup { members, seconds: 20, in_order: false, confirm: true, pickup: None, then: Some("500".into()) };
+    let group = RingGroup {
+        members,
+        seconds: 20,
+        in_order: false,
+        confirm: true,
+        pickup: None,
+        original: None,
+        then: Some("500".into()),
+    };
     let group = lines(&Route::RingGroup(group));
     assert!(at(&group, "bridge") < at(&group, "unset group_confirm_key"));
     assert!(at(&group, "unset group_confirm_file") < at(&group, "transfer"));
@@ -77,6 +84,7 @@ fn one_step_leaves_no_variables_for_the_next() {
         devices: Vec::new(),
         seconds: 20,
         follow_me: serde_json::from_value(calls["follow_me"].clone()).unwrap(),
+        original: None,
         then: Then::Hangup,
         pickup: false,
         record: false,
@@ -93,8 +101,15 @@ fn one_step_leaves_no_variables_for_the_next() {
 fn bridges(in_order: bool, then: Option<&str>) -> Vec<String> {
     let forwarded = Member { forward: Some(DialNumber::parse("+491701234567").unwrap()), ..member("1001") };
     let members = vec![member("1000"), forwarded];
-    let group =
-        RingGroup { members, seconds: 5, in_order, confirm: false, pickup: None, then: then.map(ToOwned::to_owned) };
+    let group = RingGroup {
+        members,
+        seconds: 5,
+        in_order,
+        confirm: false,
+        pickup: None,
+        original: None,
+        then: then.map(ToOwned::to_owned),
+    };
     let actions = Route::RingGroup(group).actions(&tenant(), Hops::default());
     let shown = actions.iter().filter(|a| a.application == "bridge" || a.data.starts_with('c'));
     shown.map(|a| format!("{} {}", a.application, a.data)).collect()
@@ -102,7 +117,7 @@ fn bridges(in_order: bool, then: Option<&str>) -> Vec<String> {
 
 #[test]
 fn in_a_group_in_order_each_member_rings_for_its_own_time() {
-    let outside = "[^^!loopback_export=dialplane_on_behalf,dialplane_hops,dialplane_withhold,originator_codec,export_vars!originator_codec=PCMA,PCMU!export_vars=originator_codec!dialplane_on_behalf=1001!dialplane_hops=5:0:+491701234567!loopback_bowout=false]loopback/+491701234567/acme.test";
+    let outside = "[^^!loopback_export=dialplane_on_behalf,dialplane_hops,dialplane_withhold,dialplane_original,originator_codec,export_vars!originator_codec=PCMA,PCMU!export_vars=originator_codec!dialplane_on_behalf=1001!dialplane_hops=5:0:+491701234567!loopback_bowout=false]loopback/+491701234567/acme.test";
     let at_once = format!("bridge user/1000@acme.test,{outside}");
     assert_eq!(bridges(false, None), ["set call_timeout=5", "set continue_on_fail=false", &at_once]);
     let outside = format!("bridge {outside}");
@@ -113,6 +128,27 @@ fn in_a_group_in_order_each_member_rings_for_its_own_time() {
         ["set call_timeout=5", "set continue_on_fail=true", first, "set continue_on_fail=false", &outside]
     );
     assert_eq!(bridges(true, Some("500")), ["set call_timeout=5", "set continue_on_fail=true", first, &outside]);
+}
+
+#[test]
+fn what_rings_outside_besides_a_phone_is_told_the_callers_number_if_the_tenant_wants_it_shown() {
+    let number = crate::text::E164::parse("+493012345678").unwrap();
+    let shows = |wants: bool, withheld: bool, follow: Value| {
+        let plan = plan(&json!({ "settings": { "routing": { "outbound": { "forwards_show_caller": wants } } } }));
+        let mut called = super::found("1001").unwrap();
+        let Found::Extension(extension) = &mut called else { panic!("{called:?}") };
+        extension.calls.follow_me = serde_json::from_value(follow).unwrap();
+        let has_others = !extension.calls.follow_me.is_empty();
+        let own_number = (!withheld).then_some(&number);
+        let call = Call { own_number, ..Call::dialling("1001", MONDAY.parse().unwrap()) };
+        let routed = route(&tenant(), &plan, &call, Some(&called), &mut Trace::off());
+        let told = bridge(&routed.route).contains("!dialplane_original=+493012345678");
+        assert_eq!(routed.varies_by_caller, wants && has_others, "another caller gets another answer");
+        told
+    };
+    let outside = || json!([{ "number": "+491701234567" }]);
+    assert!(shows(true, false, outside()));
+    assert!(!shows(false, false, outside()) && !shows(true, true, outside()) && !shows(true, false, json!([])));
 }
 
 #[test]
@@ -153,6 +189,7 @@ fn ring(follow: &Value, pickup: bool) -> Route {
         devices: Vec::new(),
         seconds: 20,
         follow_me: serde_json::from_value(follow.clone()).unwrap(),
+        original: None,
         then: Then::Hangup,
         pickup,
         record: false,
@@ -163,7 +200,15 @@ fn ring(follow: &Value, pickup: bool) -> Route {
 
 fn group(members: &[&str], in_order: bool) -> Route {
     let members = members.iter().map(|name| super::member(name)).collect();
-    Route::RingGroup(RingGroup { members, seconds: 20, in_order, confirm: false, pickup: None, then: None })
+    Route::RingGroup(RingGroup {
+        members,
+        seconds: 20,
+        in_order,
+        confirm: false,
+        pickup: None,
+        original: None,
+        then: None,
+    })
 }
 
 #[test]
@@ -205,8 +250,15 @@ fn in_a_fork_each_device_has_a_leg_of_its_own() {
 fn a_member_that_forwards_rings_no_device_and_a_large_group_stays_within_what_a_switch_calls_at_once() {
     let forwards = Member { forward: Some(DialNumber::parse("+491701234567").unwrap()), ..super::member("1001") };
     let members = vec![super::member("1000"), forwards];
-    let mut route =
-        Route::RingGroup(RingGroup { members, seconds: 20, in_order: false, confirm: false, pickup: None, then: None });
+    let mut route = Route::RingGroup(RingGroup {
+        members,
+        seconds: 20,
+        in_order: false,
+        confirm: false,
+        pickup: None,
+        original: None,
+        then: None,
+    });
     assert_eq!(route.in_fork(), [&SipUsername::parse("1000").unwrap()]);
     route.ring_devices(|_| ids(2));
     assert_eq!(bridge(&route).matches("user/").count(), 2);

@@ -25,6 +25,13 @@ fn codes_before_a_number_withhold_or_show_it() {
         (&of("GB"), "14102071234567", Some((true, "02071234567"))),
         (&of("GB"), "147002071234567", Some((false, "02071234567"))),
         (&of("AU"), "18310255501234", Some((true, "0255501234"))),
+        (&of("HK"), "13321234567", Some((true, "21234567"))),
+        (&of("HK"), "135721234567", Some((false, "21234567"))),
+        (&of("HK"), "133001442071234567", Some((true, "001442071234567"))),
+        (&of("IT"), "*67#0612345678", Some((true, "0612345678"))),
+        (&of("KR"), "*23#0212345678", Some((true, "0212345678"))),
+        (&of("HK"), "1331234", None),
+        (&germany, "*67#0612345678", None),
         // Not the country's, too short, or nothing follows.
         (&germany, "*672025550123", None),
         (&germany, "14102071234567", None),

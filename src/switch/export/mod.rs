@@ -233,6 +233,7 @@ async fn emergency(db: &mut PgConnection, tenant: Uuid, number: &str) -> Result<
     let carried = routing::carried::Carried {
         dialled: routing::carried::Dialling::Emergency(number),
         caller_id: None,
+        original: None,
         carriers: &ids,
         limits: &[],
         known: &known,

@@ -113,10 +113,13 @@ impl Fetch {
             waited: (waited.joined, waited.ahead),
             transfer,
             caller_name: dialplan.caller_name.as_deref().and_then(|name| CallerName::parse(name).ok()),
+            // What phones show of a call from outside is said once, where it comes in.
+            is_preferred: false,
             turn: self.turns.next(context, number),
             call: dialplan.call,
             extension: dialplan.phone.extension,
             own_number: dialplan.phone.own_number.as_deref().and_then(|number| E164::parse(number).ok()),
+            original: dialplan.phone.original.as_deref().and_then(|number| E164::parse(number).ok()),
             shows: dialplan.phone.shows.as_deref().and_then(|number| E164::parse(number).ok()),
             area,
             withheld: dialplan.withheld,
@@ -351,7 +354,14 @@ impl Fetch {
         let mut buffer = Uuid::encode_buffer();
         let key = KeyText::new(b'N').folded(cluster.unwrap_or_default().simple().encode_lower(&mut buffer));
         let key = key.folded(number.as_ref().map_or("", E164::as_str)).raw(&placed.hops.key());
-        let key = key.raw(withheld_key(placed.withheld));
+        let mut key = key.raw(withheld_key(placed.withheld));
+        // The answer names this caller.
+        placed.is_preferred = dialplan.is_preferred && !placed.withheld && !arrivals::is_ours(dialplan);
+        if placed.is_preferred {
+            let mut buffer = Uuid::encode_buffer();
+            let call = dialplan.call.unwrap_or_else(Uuid::now_v7);
+            key = key.folded(call.simple().encode_lower(&mut buffer));
+        }
         let Some(base) = key.finish() else { return (Reply::Unavailable, Source::Unavailable) };
         placed.base = base.to_vec();
         let kept = self.kept(&placed, fresh);

@@ -2,8 +2,14 @@
 //!
 //! The switch checks digests itself (`sofia_reg_parse_auth` in sofia_reg.c) and says nothing of the result, but it sends along what it checks.
 //! So a node can tell who knew the password. After too many wrong ones, whoever guesses is answered as if there were no such user, even if
-//! they guess right, until they have been quiet for a while. Where an account has signed in rightly from an address, it is never refused there:
-//! guesses from elsewhere lock no owner out. Each node counts for itself.
+//! they guess right, until they have been quiet for a while. Guesses lock no owner out:
+//!
+//! - Where an account has signed in rightly from an address, it is never refused there. A node that was started a moment ago sees from the
+//!   switches' registrations where that is.
+//! - From an address that has guessed nothing wrong, the right password is let in, however often the account is guessed from others. Whoever
+//!   has many addresses has one guess at each.
+//!
+//! Each node counts for itself.
 
 use std::{borrow::Cow, time::Duration};
 
@@ -20,7 +26,7 @@ const REMEMBERED: Duration = Duration::from_hours(24 * 30);
 const PER_BOTH: u32 = 10;
 /// The most from one address. A site's phones share one.
 const PER_ADDRESS: u32 = 50;
-/// The most for an account from all addresses where it is not known.
+/// The most for an account from all addresses where it is not known. Beyond that, each address has one guess.
 const PER_ACCOUNT: u32 = 200;
 /// The most accounts and addresses that are remembered: about 20 MB with names as people have them, and never more than 200 MB.
 const MOST: u64 = 200_000;
@@ -88,8 +94,16 @@ pub enum Judged {
 }
 
 impl Guesses {
-    /// Judges one attempt. `answer`: what the switch would get, with the user's hash if there is such a user.
-    pub fn judge(&self, user: &str, domain: &str, proof: &Proof<'_>, answer: &[u8]) -> Judged {
+    /// Judges one attempt. `answer`: what the switch would get, with the user's hash if there is such a user. `is_registered`: whether the
+    /// account is registered from an address at the moment.
+    pub fn judge(
+        &self,
+        user: &str,
+        domain: &str,
+        proof: &Proof<'_>,
+        answer: &[u8],
+        is_registered: impl Fn(&str) -> bool,
+    ) -> Judged {
         if proof.response.is_empty() {
             return Judged::Passed;
         }
@@ -110,10 +124,14 @@ impl Guesses {
         let (account, address) = pair.clone();
         let counts = [
             (Counted::Both(account.clone(), address.clone()), PER_BOTH),
-            (Counted::Address(address), PER_ADDRESS),
+            (Counted::Address(address.clone()), PER_ADDRESS),
             (Counted::Account(account), PER_ACCOUNT),
         ];
-        let braked = counts.iter().any(|(counted, most)| self.wrong.get(counted).is_some_and(|count| count >= *most));
+        let is_full = |(counted, most): &(Counted, u32)| self.wrong.get(counted).is_some_and(|count| count >= *most);
+        let [both, at_address, of_account] = &counts;
+        let is_first = || is_right && self.wrong.get(&both.0).is_none();
+        let is_braked = is_full(both) || is_full(at_address) || (is_full(of_account) && !is_first());
+        let braked = is_braked && !(is_right && is_registered(&address));
         match (is_right, braked) {
             (true, false) => self.known.insert(pair, ()),
             (true, true) => {}
@@ -159,7 +177,7 @@ mod tests {
 
     fn judge(guesses: &Guesses, account: &str, proof: &Proof<'_>, answer: &[u8]) -> Judged {
         let (user, domain) = account.split_once('@').unwrap();
-        guesses.judge(user, domain, proof, answer)
+        guesses.judge(user, domain, proof, answer, |_| false)
     }
 
     #[test]
@@ -211,8 +229,28 @@ mod tests {
         for at in 0..PER_ACCOUNT {
             judge("desk@x", &format!("10.0.{}.{}", at / 256, at % 256), "0");
         }
-        assert_eq!(judge("desk@x", "203.0.113.9", RIGHT), Judged::Braked);
+        assert_eq!(judge("desk@x", "203.0.113.9", "0"), Judged::Braked);
+        assert_eq!(judge("desk@x", "203.0.113.9", RIGHT), Judged::Braked, "one guess at each address");
+        assert_eq!(judge("desk@x", "10.0.0.1", RIGHT), Judged::Braked);
         assert_eq!(judge("desk@x", "203.0.113.1", RIGHT), Judged::Passed);
+        assert_eq!(judge("desk@x", "203.0.113.8", RIGHT), Judged::Passed, "the owner, at a new address");
+    }
+
+    #[test]
+    fn whoever_is_registered_at_an_address_is_let_in_there_by_a_node_that_has_just_started() {
+        let guesses = Guesses::default();
+        let judge = |address: &str, response: &str| {
+            guesses.judge("desk", "x", &proof(address, response), ANSWER, |at| at == "192.0.2.1")
+        };
+        for at in 0..PER_ACCOUNT {
+            judge(&format!("10.0.{}.{}", at / 256, at % 256), "0");
+        }
+        for _ in 0..PER_BOTH {
+            judge("192.0.2.1", "0");
+        }
+        assert_eq!(judge("192.0.2.1", "0"), Judged::Braked, "somebody guesses there as well");
+        assert_eq!(judge("192.0.2.1", RIGHT), Judged::Passed);
+        assert_eq!(judge("10.0.0.1", RIGHT), Judged::Braked, "a right guess elsewhere");
     }
 
     #[test]

@@ -403,7 +403,9 @@ impl Fetch {
         if !matches!(view, View::Register { .. } | View::Leaving { .. } | View::Auth { .. } | View::Other { .. }) {
             return answered;
         }
-        match self.guesses.judge(user, domain, proof, document) {
+        let is_registered =
+            |address: &str| self.phones.are_at(&user.to_ascii_lowercase(), &domain.to_ascii_lowercase(), address);
+        match self.guesses.judge(user, domain, proof, document, is_registered) {
             guesses::Judged::Passed => answered,
             guesses::Judged::Braked => {
                 self.metrics.braked.increment(1);

@@ -200,10 +200,12 @@ impl Fetch {
         match self.readers.go_on(|db, _| Box::pin(calls::store::admit(db, &ask))).await {
             Ok(Admission::Admitted { caller_id, carriers: ids, seconds }) => {
                 let record = &plan.settings.routing.record;
+                let original = placed.original(plan);
                 let carried = Carried {
                     dialled: Dialling::Number(&callee.number),
                     // Whoever is called back sees the number that they called.
                     caller_id: row.queue_shows.as_ref().or(caller_id.as_ref()),
+                    original: original.as_ref(),
                     carriers: &ids,
                     limits: &seconds,
                     known: carriers,
@@ -280,6 +282,7 @@ impl Fetch {
         let carried = Carried {
             dialled: Dialling::Emergency(number),
             caller_id: caller_id.as_ref(),
+            original: None,
             carriers: &ids,
             limits: &[],
             known: &carriers,

@@ -7,9 +7,10 @@ use super::key::{FinishedKey, KeyText};
 use crate::{
     routing::{
         Action, Call, Failure, Hops, Left, Plan, Route, Tenant,
+        callee::Callee,
         transfers::{self, Transfer},
     },
-    text::{CallerName, DialNumber, Domain, E164, Prefix, SipUsername},
+    text::{CallerName, DialNumber, Domain, E164, Notation, Prefix, SipUsername},
 };
 
 /// A call with what the switch vouches for. It owns its texts, because a fill outlives the request.
@@ -35,12 +36,16 @@ pub struct PlacedCall {
     pub transfer: Option<Transfer>,
     /// The name that the caller shows.
     pub caller_name: Option<CallerName>,
+    /// Whether the switch shows something else, which the caller made up.
+    pub is_preferred: bool,
     pub turn: u64,
     /// The call's UUID on its switch.
     pub call: Option<Uuid>,
     /// The extension that calls and a number of its agent's, as the directory said.
     pub extension: Option<Uuid>,
     pub own_number: Option<E164>,
+    /// A number of whoever calls, said by the leg that rang this call elsewhere.
+    pub original: Option<E164>,
     /// The number of the caller's that the call is to show.
     pub shows: Option<E164>,
     /// The area code of the caller's extension.
@@ -68,6 +73,7 @@ impl PlacedCall {
             dialled: &self.number,
             caller: self.caller.as_ref(),
             caller_number: self.caller_number.as_deref(),
+            own_number: self.own_number.as_ref().filter(|_| self.caller.is_some() && !self.withheld),
             area: self.area.as_ref(),
             hops: self.hops,
             after: self.after,
@@ -89,10 +95,27 @@ impl PlacedCall {
         self.transfer.is_some() || self.diverted
     }
 
+    /// The number of whoever calls, if the call is forwarded outside and the tenant wants that shown. A phone of the tenant has its agent's;
+    /// whoever called another tenant's number shows what they showed there.
+    #[must_use]
+    pub fn original(&self, plan: &Plan) -> Option<E164> {
+        if !self.diverted || self.withheld || !plan.settings.routing.outbound.forwards_show_caller {
+            return None;
+        }
+        let shown = self.caller_number.as_deref();
+        if self.extension.is_some() && !shown.is_some_and(|shown| shown.starts_with('+')) {
+            return self.own_number.clone();
+        }
+        // On a leg that rings elsewhere, the caller may also be a phone without a number, whose extension's is none outside.
+        let read = || E164::read(shown?, Notation::International(plan.country()));
+        let original = self.original.clone().or_else(read);
+        original.filter(|number| Callee::read(number.as_str(), None).is_some())
+    }
+
     /// Whether its answer is for this call only.
     #[must_use]
     pub fn is_special(&self) -> bool {
-        self.transfer.is_some() || self.comes_back || self.left == Some(Left::ByKey)
+        self.transfer.is_some() || self.comes_back || self.is_preferred || self.left == Some(Left::ByKey)
     }
 
     /// A route's applications, with what this call needs before and after them.

@@ -17,7 +17,11 @@ use super::{
 use crate::{
     model::channel,
     node::generations::Standing,
-    routing::{Action, carried::OWN_HEADERS, transfers, withheld},
+    routing::{
+        Action,
+        carried::{INHERIT_CODEC, OWN_HEADERS},
+        transfers, withheld,
+    },
     text::{
         Domain,
         keyring::{Keyring, KeyringError, hex},
@@ -352,6 +356,7 @@ fn variables<'a>(domain: &'a Domain, row: &'a ExtensionRow) -> Vec<(&'a str, Cow
 /// The variables on a channel of a phone that makes a call.
 fn of_callers<'a>(domain: &'a Domain, row: &'a ExtensionRow) -> Vec<(&'a str, Cow<'a, str>)> {
     let mut variables = variables(domain, row);
+    variables.push((INHERIT_CODEC.0, INHERIT_CODEC.1.into()));
     let known = transfers::introduces(channel::MADE_BY, &row.sip_username, domain);
     variables.extend(known.map(|(name, value)| (name, value.into())));
     // Whom others are told that they are connected with after a transfer: by the profile, that would be the SIP username (`send_display` in

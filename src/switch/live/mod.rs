@@ -152,6 +152,7 @@ impl Watched {
         for change in changes {
             if let Change::Registration(aor) = change {
                 self.phones.set(&aor.0, &aor.1, &state.registrations.contacts(aor));
+                self.phones.at(&aor.0, &aor.1, &state.registrations.addresses(aor));
             }
         }
     }
@@ -314,6 +315,9 @@ impl Live {
             }
             let all = state.registrations.aors();
             watched.phones.begin(all.map(|(aor, contacts)| (&*aor.0, &*aor.1, contacts)));
+            for (aor, _) in state.registrations.aors() {
+                watched.phones.at(&aor.0, &aor.1, &state.registrations.addresses(aor));
+            }
             self.stirred.all();
             self.put(watched, began, Noted::Anew);
         } else {

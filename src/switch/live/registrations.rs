@@ -133,7 +133,14 @@ impl Registrations {
         contacts(self.of_aor(aor))
     }
 
-    /// The same of all.
+    /// The addresses that they came from.
+    #[must_use]
+    pub fn addresses(&self, aor: &Aor) -> Vec<&str> {
+        let hosts = self.of_aor(aor).iter().filter_map(|one| Some(one.address.rsplit_once(':')?.0));
+        hosts.filter(|host| !host.is_empty()).collect()
+    }
+
+    /// All addresses of record, and where their phones are reached.
     pub fn aors(&self) -> impl Iterator<Item = (&Aor, Vec<&str>)> {
         self.by_aor.iter().map(|(aor, all)| (aor, contacts(all)))
     }

@@ -135,6 +135,7 @@ pub async fn follow(
             dialled: &dialled,
             caller: caller.as_ref(),
             caller_number: ask.caller_number,
+            own_number: None,
             area: None,
             hops,
             after: None,
@@ -254,6 +255,7 @@ impl Looking<'_> {
         let carried = Carried {
             dialled: Dialling::Emergency(number),
             caller_id: caller_id.as_ref(),
+            original: None,
             carriers: &ids,
             limits: &[],
             known: &carriers,
@@ -314,6 +316,7 @@ impl Looking<'_> {
         let carried = Carried {
             dialled: Dialling::Number(&callee.number),
             caller_id: Some(&shown.number),
+            original: None,
             carriers: &ids,
             limits: &[],
             known: &carriers,

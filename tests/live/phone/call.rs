@@ -420,6 +420,24 @@ impl Call {
         self
     }
 
+    /// Sends sound before it takes the call, as a carrier does with its announcements.
+    pub async fn plays_early(self) -> Self {
+        let Some((invite, source)) = &self.leg.invite else { panic!("a call that came") };
+        let sdp = self.leg.sdp(&self.agent, Sdp::parse(&invite.body).as_ref(), "sendrecv");
+        assert!(self.leg.connects(&self.agent, &invite.body, true), "no codec in common: {}", self.story());
+        let contact = self.agent.contact();
+        let more = format!("Contact: {contact}\r\nContent-Type: application/sdp\r\n\r\n{sdp}");
+        self.agent.answers(invite, *source, "183 Session Progress", &self.leg.own_tag, &more).await;
+        self
+    }
+
+    /// The codec of an answered call: what this phone sends, and what comes.
+    pub async fn codec(&self) -> &'static str {
+        let payload = self.leg.media.sends().expect("the call is answered");
+        let heard = self.hears_that("its own codec", |heard| heard.payload == Some(payload)).await;
+        if heard.payload == Some(8) { "PCMA" } else { "PCMU" }
+    }
+
     /// Declines the call with this status.
     pub async fn declines(&self, status: u16) {
         self.declines_with(status, "").await;
@@ -448,6 +466,30 @@ impl Call {
     pub async fn ended(&self) -> End {
         self.until("ends", |state| state.phase == Phase::Over).await;
         self.leg.state.borrow().end
+    }
+
+    /// The same, where that takes longer than anything else.
+    pub async fn ended_within(&self, limit: Duration) -> End {
+        let mut state = self.leg.state.subscribe();
+        let over = tokio::time::timeout(limit, state.wait_for(|state| state.phase == Phase::Over)).await.is_ok();
+        assert!(over, "{} is not ended: {}", self.agent.user, self.story());
+        self.leg.state.borrow().end
+    }
+
+    /// Waits until the other side has refreshed the call, by UPDATE or an INVITE.
+    pub async fn is_refreshed_within(&self, limit: Duration) {
+        let is_refresh = |message: &Message| {
+            message.status().is_none()
+                && matches!(message.method(), "UPDATE" | "INVITE")
+                && !message.header("Session-Expires").is_empty()
+        };
+        let own = self.leg.invite.as_ref().map(|(invite, _)| invite.branch().to_owned());
+        let mut state = self.leg.state.subscribe();
+        let refreshed = state.wait_for(|state| {
+            state.received.iter().any(|message| is_refresh(message) && Some(message.branch()) != own.as_deref())
+        });
+        let refreshed = tokio::time::timeout(limit, refreshed).await.map(drop).is_ok();
+        assert!(refreshed, "{} is not refreshed: {}", self.agent.user, self.story());
     }
 
     pub fn is_up(&self) -> bool {

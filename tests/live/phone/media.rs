@@ -40,6 +40,8 @@ pub struct Heard {
     pub windows: u64,
     /// RFC 2833 digits.
     pub digits: String,
+    /// The kind of the last packet with sound: 0 is PCMU, 8 is PCMA.
+    pub payload: Option<u8>,
 }
 
 /// Where to send, and how.
@@ -75,6 +77,11 @@ impl Media {
 
     pub fn connect(&self, link: Link) {
         *self.link.lock().unwrap() = Some(link);
+    }
+
+    /// The kind of packets that it sends.
+    pub fn sends(&self) -> Option<u8> {
+        self.link.lock().unwrap().map(|link| link.payload)
     }
 
     /// Sends digits and waits until they were sent.
@@ -174,6 +181,7 @@ impl Media {
                 self.heard.send_modify(|heard| {
                     heard.tones = tones;
                     heard.loudness = loudness;
+                    heard.payload = Some(payload);
                     heard.windows += 1;
                 });
                 window.clear();

@@ -274,14 +274,18 @@ impl Phone {
         self.arriving.try_lock().expect("nobody else waits for calls").try_recv().ok()
     }
 
-    /// Subscribes to an event package (`dialog`, `message-summary`) of a number. Returns the status and the watch.
+    /// Subscribes to an event package (`dialog`, `presence`, `message-summary`) of a number. Returns the status and the watch.
     pub async fn subscribes(&self, event: &'static str, number: &str) -> (u16, Watch) {
         let agent = &self.agent;
         let uri = format!("sip:{number}@{}", agent.domain);
         let from = format!("<sip:{}@{}>;tag={}", agent.user, agent.domain, tag());
         let call = tag();
         let head = Head { uri: &uri, from: &from, to: &format!("<{uri}>"), call: &call, route: None };
-        let accept = if event == "dialog" { "Accept: application/dialog-info+xml\r\n" } else { "" };
+        let accept = match event {
+            "dialog" => "Accept: application/dialog-info+xml\r\n",
+            "presence" => "Accept: application/pidf+xml\r\n",
+            _ => "",
+        };
         let more = format!("Contact: {}\r\nEvent: {event}\r\n{accept}Expires: 300\r\n", agent.contact());
         let status = agent.asks("SUBSCRIBE", &head, &more).await.status().unwrap();
         (status, Watch { call, notified: agent.notified.subscribe() })
@@ -318,6 +322,23 @@ impl Watch {
         let said = self.notified.wait_for(|all| newest(all).is_some_and(|message| message.body.contains(text)));
         let said = tokio::time::timeout(PATIENCE, said).await.map(drop);
         assert!(said.is_ok(), "not notified of {text}: {:#?}", newest(&self.notified.borrow()));
+    }
+}
+
+impl Watch {
+    /// Waits until the newest NOTIFY does not contain this text.
+    pub async fn says_not(&mut self, text: &str) {
+        let call = self.call.clone();
+        let newest = |all: &Vec<Message>| all.iter().rfind(|message| message.header("Call-ID") == call).cloned();
+        let said = self.notified.wait_for(|all| newest(all).is_some_and(|message| !message.body.contains(text)));
+        let said = tokio::time::timeout(PATIENCE, said).await.map(drop);
+        assert!(said.is_ok(), "still notified of {text}: {:#?}", newest(&self.notified.borrow()));
+    }
+
+    /// The bodies of everything that was said.
+    pub fn all(&self) -> Vec<String> {
+        let all = self.notified.borrow();
+        all.iter().filter(|one| one.header("Call-ID") == self.call).map(|one| one.body.clone()).collect()
     }
 }
 

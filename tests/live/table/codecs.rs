@@ -5,6 +5,7 @@ use serde_json::json;
 use super::{Needs, Row, row};
 use crate::phone::Call;
 
+const TWO: Needs = Needs::phones(2);
 const THREE: Needs = Needs::phones(3);
 const OUT: Needs = Needs::phones(1).agents(1).carriers(1);
 
@@ -173,6 +174,72 @@ pub fn rows() -> Vec<Row> {
                 let taken = taken.answers().await;
                 call.answered().await;
                 t.talk((&call, t.phone(0)), (&taken, t.carrier(0))).await;
+            },
+        ),
+        row("codecs: what both phones have is not translated, whichever the called one chooses", TWO, async |t| {
+            t.phone(0).speaks(&["PCMU", "PCMA"]);
+            for one in ["PCMA", "PCMU"] {
+                t.phone(1).speaks(&[one]);
+                let (call, rings) = t.connect(0, 1).await;
+                assert_eq!((call.codec().await, rings.codec().await), (one, one));
+                call.hangs_up().await;
+                rings.ended().await;
+            }
+        }),
+        row("codecs: what an extension's own list leaves is not translated if the caller has it", TWO, async |t| {
+            t.patch_phone(1, json!({ "codecs": "PCMA" })).await;
+            let (call, rings) = t.connect(0, 1).await;
+            assert_eq!((call.codec().await, rings.codec().await), ("PCMA", "PCMA"));
+            // The next call is another's.
+            t.phone(0).speaks(&["PCMU"]);
+            let (call, rings) = t.connect(0, 1).await;
+            assert_eq!((call.codec().await, rings.codec().await), ("PCMU", "PCMA"));
+        }),
+        row("codecs: what a group's member chooses is not translated if the caller has it", THREE, async |t| {
+            t.phone(1).speaks(&["PCMA"]);
+            t.group("600", &[1, 2], json!({})).await;
+            let call = t.phone(0).calls("600");
+            let _other = t.phone(2).rings().await;
+            let taken = t.phone(1).rings().await.answers().await;
+            call.answered().await;
+            t.talk((&call, t.phone(0)), (&taken, t.phone(1))).await;
+            assert_eq!((call.codec().await, taken.codec().await), ("PCMA", "PCMA"));
+        }),
+        row(
+            "codecs: what a carrier's list leaves is not translated if the caller has it",
+            OUT.carriers_with(1, || json!({ "codecs": "PCMA" })),
+            async |t| {
+                let call = t.phone(0).calls(&t.outside());
+                let taken = t.carrier(0).rings().await.answers().await;
+                call.answered().await;
+                t.talk((&call, t.phone(0)), (&taken, t.carrier(0))).await;
+                assert_eq!((call.codec().await, taken.codec().await), ("PCMA", "PCMA"));
+                // Held and resumed, each side still has it.
+                call.holds().await;
+                call.resumes().await;
+                t.talk((&call, t.phone(0)), (&taken, t.carrier(0))).await;
+            },
+        ),
+        row("codecs: what a phone chooses is not translated if the caller from outside has it", OUT, async |t| {
+            t.phone(0).speaks(&["PCMA"]);
+            let call = t.comes_in("<sip:+4915112345678@carrier.test>", t.number(0), &[]);
+            let rings = t.phone(0).rings().await.answers().await;
+            call.answered().await;
+            t.talk((&call, t.carrier(0)), (&rings, t.phone(0))).await;
+            assert_eq!((call.codec().await, rings.codec().await), ("PCMA", "PCMA"));
+        }),
+        row(
+            "codecs: what a carrier chooses for its announcement is not translated if the caller has it",
+            OUT,
+            async |t| {
+                t.carrier(0).speaks(&["PCMA"]);
+                let call = t.phone(0).calls(&t.outside());
+                let taken = t.carrier(0).rings().await.plays_early().await;
+                call.hears(t.carrier(0)).await;
+                let taken = taken.answers().await;
+                call.answered().await;
+                t.talk((&call, t.phone(0)), (&taken, t.carrier(0))).await;
+                assert_eq!((call.codec().await, taken.codec().await), ("PCMA", "PCMA"));
             },
         ),
         row(

@@ -5,6 +5,9 @@ use serde_json::{Value, json};
 use super::{Needs, Row, row};
 use crate::phone::Call;
 
+const IN: Needs = Needs::phones(2).agents(1).carriers(1);
+const EVE: &str = "\"Eve\" <sip:+4915112345678@carrier.test>";
+
 pub fn rows() -> Vec<Row> {
     vec![
         row("connected: a caller's phone shows the colleague who answered", Needs::phones(2), async |t| {
@@ -152,6 +155,73 @@ pub fn rows() -> Vec<Row> {
             call.answered().await;
             call.shows_at_last("Phone 2 <1002>").await;
             names_nobody_wrongly(&[&call, &rings]);
+        }),
+        row("connected: after a blind transfer of a caller from outside, the third phone shows them", IN, async |t| {
+            let call = t.comes_in(EVE, t.number(0), &[]);
+            let agent = t.phone(0).rings().await.answers().await;
+            call.answered().await;
+            t.talk((&call, t.carrier(0)), (&agent, t.phone(0))).await;
+            assert_eq!(agent.refers("1001").await, 202);
+            let third = t.phone(1).rings().await;
+            assert_eq!(third.shows(), "Eve <+4915112345678>", "{}", third.story());
+            let third = third.answers().await;
+            t.talk((&call, t.carrier(0)), (&third, t.phone(1))).await;
+            assert_eq!(third.shows(), "Eve <+4915112345678>", "{}", third.story());
+            names_nobody_wrongly(&[&agent, &third]);
+        }),
+        row(
+            "connected: after an attended transfer of a caller from outside, the third phone shows them",
+            IN,
+            async |t| {
+                let call = t.comes_in(EVE, t.number(0), &[]);
+                let first = t.phone(0).rings().await.answers().await;
+                call.answered().await;
+                t.talk((&call, t.carrier(0)), (&first, t.phone(0))).await;
+                first.holds().await;
+                let (second, third) = t.connect(0, 1).await;
+                assert_eq!(first.refers_to_call(&second).await, 202);
+                third.shows_at_last("Eve <+4915112345678>").await;
+                t.talk((&call, t.carrier(0)), (&third, t.phone(1))).await;
+                names_nobody_wrongly(&[&first, &second, &third]);
+            },
+        ),
+        row(
+            "connected: after a call out is transferred, the colleague's phone shows the number outside",
+            IN,
+            async |t| {
+                let call = t.phone(0).calls(&t.outside());
+                let taken = t.carrier(0).rings().await.answers().await;
+                call.answered().await;
+                t.talk((&call, t.phone(0)), (&taken, t.carrier(0))).await;
+                assert_eq!(call.refers("1001").await, 202);
+                let third = t.phone(1).rings().await.answers().await;
+                t.talk((&third, t.phone(1)), (&taken, t.carrier(0))).await;
+                let number = t.outside();
+                third.shows_at_last(&format!("{number} <{number}>")).await;
+                names_nobody_wrongly(&[&call, &third]);
+            },
+        ),
+        row("connected: after a caller from outside is fetched from a slot, the phone shows them", IN, async |t| {
+            let call = t.comes_in(EVE, t.number(0), &[]);
+            let agent = t.phone(0).rings().await.answers().await;
+            call.answered().await;
+            t.talk((&call, t.carrier(0)), (&agent, t.phone(0))).await;
+            assert_eq!(agent.refers("*687").await, 202);
+            super::parking::is_parked(&t, 7).await;
+            let fetched = t.phone(1).calls("*687");
+            fetched.answered().await;
+            fetched.shows_at_last("Eve <+4915112345678>").await;
+            names_nobody_wrongly(&[&agent, &fetched]);
+        }),
+        row("connected: after a transfer that comes back, both show each other", Needs::phones(3), async |t| {
+            let (call, rings) = t.connect(0, 1).await;
+            assert_eq!(rings.refers("1002").await, 202);
+            t.phone(2).rings().await.declines(486).await;
+            let back = t.phone(1).rings().await.answers().await;
+            call.shows_at_last("Phone 1 <1001>").await;
+            t.talk((&call, t.phone(0)), (&back, t.phone(1))).await;
+            assert!(["Recall Phone 0 <1000>", "Phone 0 <1000>"].contains(&&*back.shows()), "{}", back.story());
+            names_nobody_wrongly(&[&call, &rings, &back]);
         }),
         row("connected: a conference has a name, and no number of zeros", Needs::phones(1), async |t| {
             t.destination("700", "conference", json!({})).await;

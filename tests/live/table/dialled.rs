@@ -30,13 +30,31 @@ pub fn rows() -> Vec<Row> {
             assert!(t.carrier(0).rang().is_none());
         }),
         row("dialled: a short number of the country's services goes out and costs what it costs", OUT, async |t| {
-            t.rates(0, "49116117,0.02\n").await;
-            let call = t.phone(0).calls("116117");
-            let taken = t.carrier(0).rings().await.answers().await;
-            call.answered().await;
-            call.hangs_up().await;
-            let record = t.outbound(|record| record["cost"].is_i64()).await;
-            assert_eq!((&record["cost"], taken.invite().called()), (&json!(20_000), "49116117"), "{record}");
+            t.rates(0, "49116117,0.02\n49115,0.03\n").await;
+            for (dialled, called, cost) in [("116117", "49116117", 20_000), ("115", "49115", 30_000)] {
+                costs(&t, dialled, called, cost).await;
+            }
+        }),
+        row(
+            "dialled: a service that costs extra goes out if its prefix is allowed, and costs what it costs",
+            OUT,
+            async |t| {
+                t.rates(0, "49118,1.99\n49900,1.5\n").await;
+                t.settings(json!({ "routing": { "outbound": { "allowed_prefixes": ["49118", "49900"] } } })).await;
+                costs(&t, "11833", "4911833", 1_990_000).await;
+                costs(&t, "09001234567", "499001234567", 1_500_000).await;
+            },
+        ),
+        row("dialled: a number that costs nothing", OUT, async |t| {
+            t.rates(0, "49800,0\n").await;
+            costs(&t, "08001234567", "498001234567", 0).await;
+        }),
+        row("dialled: a premium number is barred", OUT, async |t| {
+            t.rates(0, "49900,1.5\n").await;
+            assert_eq!(t.phone(0).calls("09001234567").ended().await.status, 403);
+            let record = t.outbound(|record| record["admitted"] == false).await;
+            assert_eq!(record["reason"], "premium_number", "{record}");
+            assert!(t.carrier(0).rang().is_none());
         }),
         row("dialled: a service that costs extra is barred", OUT, async |t| {
             t.rates(0, "49118,0.02\n").await;
@@ -110,4 +128,19 @@ async fn reaches(t: &Table, dialled: &str) {
     call.answered().await;
     call.hangs_up().await;
     taken.ended().await;
+}
+
+/// The carrier gets this number, and the call costs this, in millionths.
+async fn costs(t: &Table, dialled: &str, called: &str, cost: i64) {
+    let call = t.phone(0).calls(dialled);
+    let taken = t.carrier(0).rings().await;
+    assert_eq!(taken.invite().called(), called, "{dialled}");
+    let taken = taken.answers().await;
+    call.answered().await;
+    t.talk((&call, t.phone(0)), (&taken, t.carrier(0))).await;
+    call.hangs_up().await;
+    taken.ended().await;
+    let is_it = |record: &serde_json::Value| record["cost"].is_i64() && record["callee"].to_string().contains(called);
+    let record = t.outbound(is_it).await;
+    assert_eq!(record["cost"], cost, "{record}");
 }

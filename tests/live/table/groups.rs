@@ -1,8 +1,10 @@
 //! Groups: who rings, when and for how long.
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 
-use super::{Needs, Row, row};
+use super::{Needs, Row, Table, row};
 
 const THREE: Needs = Needs::phones(3);
 
@@ -13,7 +15,9 @@ pub fn rows() -> Vec<Row> {
             t.group("600", &[1, 2], in_order()).await;
             let call = t.phone(0).calls("600");
             let one = t.phone(1).rings().await;
+            let began = Instant::now();
             let two = t.phone(2).rings().await;
+            rang_for_five_seconds(began);
             assert_eq!(one.ended().await.status, 487, "not both at once");
             let two = two.answers().await;
             call.answered().await;
@@ -51,6 +55,61 @@ pub fn rows() -> Vec<Row> {
             call.answered().await;
             t.talk((&call, t.phone(0)), (&last, t.phone(3))).await;
             assert_eq!((one.ended().await.status, two.ended().await.status), (487, 487));
+        }),
+        row(
+            "in order: a member's forward is followed, and if nobody takes it there, the next member rings",
+            Needs::phones(4),
+            async |t| forward_is_followed(&t, "in_order").await,
+        ),
+        row(
+            "round robin: a member's forward is followed, and if nobody takes it there, the next member rings",
+            Needs::phones(4),
+            async |t| forward_is_followed(&t, "round_robin").await,
+        ),
+        row(
+            "in order: a member's forward to outside is charged to the member, and if it is busy, the next member rings",
+            Needs::phones(3).agents(2).carriers(1),
+            async |t| {
+                t.handle(1, json!({ "forward_always": t.outside() })).await;
+                t.group("600", &[1, 2], json!({ "strategy": "in_order", "follow_forwards": true })).await;
+                let call = t.phone(0).calls("600");
+                let outside = t.carrier(0).rings().await;
+                assert_eq!(outside.invite().from().number, t.number(1));
+                outside.declines(486).await;
+                let two = t.phone(2).rings().await.answers().await;
+                call.answered().await;
+                t.talk((&call, t.phone(0)), (&two, t.phone(2))).await;
+                let record = t.outbound(|record| record["admitted"] == true).await;
+                assert_eq!(record["extension_id"], t.extension(1)["id"], "{record}");
+            },
+        ),
+        row("round robin: who does not answer rings for their time, then the other", THREE, async |t| {
+            each_for_their_time(&t, "round_robin").await;
+        }),
+        row("random: who does not answer rings for their time, then the other", THREE, async |t| {
+            each_for_their_time(&t, "random").await;
+        }),
+        row("round robin: who is not to be disturbed is passed over", THREE, async |t| {
+            t.handle(1, json!({ "do_not_disturb": true })).await;
+            one_of_two(&t, "round_robin").await;
+        }),
+        row("random: who is not to be disturbed is passed over", THREE, async |t| {
+            t.handle(1, json!({ "do_not_disturb": true })).await;
+            one_of_two(&t, "random").await;
+        }),
+        row("round robin: who is not registered is passed over", THREE, async |t| {
+            assert_eq!(t.phone(1).registers_for(0).await, 200);
+            one_of_two(&t, "round_robin").await;
+        }),
+        row("random: who is not registered is passed over", THREE, async |t| {
+            assert_eq!(t.phone(1).registers_for(0).await, 200);
+            one_of_two(&t, "random").await;
+        }),
+        row("round robin: nobody answers, everybody rang, and the call goes on", Needs::phones(4), async |t| {
+            goes_on(&t, "round_robin").await;
+        }),
+        row("random: nobody answers, everybody rang, and the call goes on", Needs::phones(4), async |t| {
+            goes_on(&t, "random").await;
         }),
         row(
             "round robin: the next call begins with the next member, and goes on with the other",
@@ -198,4 +257,67 @@ pub fn rows() -> Vec<Row> {
 /// What a call of a group is picked up by.
 fn key(group: &serde_json::Value) -> String {
     format!("group+{}", group["id"].as_str().unwrap().replace('-', ""))
+}
+
+/// A group's members ring for five seconds each. A busy machine may add some.
+fn rang_for_five_seconds(began: Instant) {
+    let rang = began.elapsed();
+    assert!(rang > Duration::from_secs(4) && rang < Duration::from_secs(9), "{rang:?}");
+}
+
+/// Neither member answers at first: whoever is rung first is no longer rung when the other is.
+async fn each_for_their_time(t: &Table, strategy: &str) {
+    t.group("600", &[1, 2], json!({ "strategy": strategy })).await;
+    let call = t.phone(0).calls("600");
+    let (first, rings) = tokio::select! { one = t.phone(1).rings() => (1, one), two = t.phone(2).rings() => (2, two) };
+    let began = Instant::now();
+    let other = t.phone(3 - first).rings().await;
+    rang_for_five_seconds(began);
+    assert_eq!(rings.ended().await.status, 487, "not both at once");
+    let other = other.answers().await;
+    call.answered().await;
+    t.talk((&call, t.phone(0)), (&other, t.phone(3 - first))).await;
+}
+
+/// The first member can't be rung, whoever's turn it is.
+async fn one_of_two(t: &Table, strategy: &str) {
+    t.group("600", &[1, 2], json!({ "strategy": strategy })).await;
+    for _ in 0..2 {
+        let call = t.phone(0).calls("600");
+        let two = t.phone(2).rings().await.answers().await;
+        call.answered().await;
+        call.hangs_up().await;
+        two.ended().await;
+    }
+    assert!(t.phone(1).rang().is_none());
+}
+
+async fn goes_on(t: &Table, strategy: &str) {
+    let otherwise = json!({ "strategy": strategy, "otherwise": { "kind": "extension", "id": t.extension_id(3) } });
+    t.group("600", &[1, 2], otherwise).await;
+    let call = t.phone(0).calls("600");
+    let (one, two) = tokio::join!(t.phone(1).rings(), t.phone(2).rings());
+    let last = t.phone(3).rings().await.answers().await;
+    call.answered().await;
+    t.talk((&call, t.phone(0)), (&last, t.phone(3))).await;
+    assert_eq!((one.ended().await.status, two.ended().await.status), (487, 487));
+}
+
+/// The first member forwards to a colleague who does not answer. In turns, the other may be first, and declines.
+async fn forward_is_followed(t: &Table, strategy: &str) {
+    t.handle(1, json!({ "forward_always": "1003" })).await;
+    t.group("600", &[1, 2], json!({ "strategy": strategy, "follow_forwards": true })).await;
+    let call = t.phone(0).calls("600");
+    let first = tokio::select! { led = t.phone(3).rings() => Some(led), two = t.phone(2).rings() => { two.declines(486).await; None } };
+    if let Some(led) = first {
+        let two = t.phone(2).rings().await.answers().await;
+        call.answered().await;
+        t.talk((&call, t.phone(0)), (&two, t.phone(2))).await;
+        assert_ne!(led.ended().await.status, 200);
+    } else {
+        let led = t.phone(3).rings().await.answers().await;
+        call.answered().await;
+        t.talk((&call, t.phone(0)), (&led, t.phone(3))).await;
+    }
+    assert!(t.phone(1).rang().is_none());
 }

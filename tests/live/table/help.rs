@@ -93,6 +93,9 @@ pub fn rows() -> Vec<Row> {
             calls_back(&t, json!({ "forward_always": "1001" })).await;
             assert!(t.phone(1).rang().is_none());
         }),
+        row("help: the carrier meant for it is tried first, and after 603 the other one", TWO, async |t| {
+            help_after(t, 603).await;
+        }),
         row("help: whoever calls back reaches the phone past blocked callers", BACK, async |t| {
             t.settings(json!({ "routing": { "blocked_callers": ["49"] } })).await;
             calls_back(&t, json!({ "blocked_callers": ["4930112"] })).await;

@@ -103,6 +103,25 @@ pub fn rows() -> Vec<Row> {
             t.phone(1).calls("*44").ended().await;
             lamp.says("<state>confirmed</state>").await;
         }),
+        row("whoever watches a colleague's presence sees when they are on the phone", Needs::phones(3), async |t| {
+            let (status, mut seen) = t.phone(2).subscribes("presence", "1001").await;
+            assert!(matches!(status, 200 | 202), "{status}");
+            seen.says("<presence").await;
+            let (call, rings) = t.connect(0, 1).await;
+            seen.says("on-the-phone").await;
+            call.hangs_up().await;
+            rings.ended().await;
+            seen.says_not("on-the-phone").await;
+        }),
+        row("whoever watches a colleague's do not disturb by presence sees it", Needs::phones(3), async |t| {
+            let (status, mut seen) = t.phone(2).subscribes("presence", "dnd-1001").await;
+            assert!(matches!(status, 200 | 202), "{status}");
+            seen.says("<presence").await;
+            t.handle(1, json!({ "do_not_disturb": true })).await;
+            seen.says("on-the-phone").await;
+            t.handle(1, json!({})).await;
+            seen.says_not("on-the-phone").await;
+        }),
         row("a lamp shows that a member of a group is rung", Needs::phones(3), async |t| {
             t.group("600", &[1], json!({})).await;
             let mut lamp = t.phone(2).watches("1001").await;

@@ -3,7 +3,13 @@
 use serde_json::{Value, json};
 
 use super::{Needs, Row, Table, row};
-use crate::{phone::Call, switch::write_silence};
+use crate::{
+    phone::{
+        Call,
+        media::{next_tone, tone},
+    },
+    switch::{write_silence, write_sound},
+};
 
 const TWO: Needs = Needs::phones(2);
 
@@ -37,6 +43,17 @@ pub fn rows() -> Vec<Row> {
             plays(&t).await;
             call.presses("1001").await;
             let _rings = t.phone(1).rings().await.answers().await;
+            assert!(call.is_up());
+        }),
+        row("a number that nobody has is dialled in a menu: the caller hears the menu's own words", TWO, async |t| {
+            let own = next_tone();
+            write_sound(&t.switch.folder.join(format!("sounds/nobody-{own}.wav")), &tone(own, 1));
+            let config = json!({ "greeting": { "file": "digits/1.wav" }, "direct_dial": true, "timeout_seconds": 2,
+                                 "invalid": { "file": format!("nobody-{own}.wav") },
+                                 "entries": { "9": { "kind": "extension", "id": t.extension_id(1) } } });
+            t.destination("710", "ivr", config).await;
+            let call = chooses(&t, "1777").await;
+            call.hears_tone(own).await;
             assert!(call.is_up());
         }),
         row("a caller who chooses nothing in a menu is led on", TWO, async |t| {

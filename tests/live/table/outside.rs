@@ -1,12 +1,15 @@
 //! Calls from and to outside, over carriers.
 
+use std::time::Duration;
+
 use serde_json::json;
 
-use super::{Needs, Row, row};
-use crate::phone::End;
+use super::{Needs, Row, Table, row, withheld::is_hidden};
+use crate::phone::{Call, End};
 
 const ONE: Needs = Needs::phones(1).agents(1).carriers(1);
 const TWO: Needs = Needs::phones(1).agents(1).carriers(2);
+const FORWARDS: Needs = Needs::phones(2).agents(2).carriers(1);
 const EVE: &str = "\"Eve\" <sip:+4915112345678@carrier.test>";
 
 pub fn rows() -> Vec<Row> {
@@ -134,6 +137,161 @@ pub fn rows() -> Vec<Row> {
                 own.ended().await;
             },
         ),
+        row(
+            "a forward to outside shows who calls if the tenant wants it and the carrier takes it",
+            consenting(),
+            async |t| {
+                shows_callers(&t).await;
+                t.handle(1, json!({ "forward_always": t.outside() })).await;
+                let call = t.phone(0).calls("1001");
+                let taken = forwarded(&t, t.number(0)).await;
+                let taken = taken.answers().await;
+                call.answered().await;
+                t.talk((&call, t.phone(0)), (&taken, t.carrier(0))).await;
+                call.hangs_up().await;
+                let record = t.outbound(|record| record["cost"].is_i64()).await;
+                assert_eq!(
+                    (&record["extension_id"], &record["cost"]),
+                    (&t.extension(1)["id"], &json!(10_000)),
+                    "{record}"
+                );
+                // A call of one's own shows one's own number.
+                let _own = t.phone(1).calls(&t.outside());
+                assert_eq!(t.carrier(0).rings().await.invite().from().number, t.number(1));
+            },
+        ),
+        row(
+            "a forward to outside shows who forwards if the carrier does not take other numbers",
+            FORWARDS,
+            async |t| {
+                shows_callers(&t).await;
+                t.handle(1, json!({ "forward_always": t.outside() })).await;
+                let _call = t.phone(0).calls("1001");
+                let _taken = forwarded(&t, t.number(1)).await;
+            },
+        ),
+        row(
+            "a forward to outside shows who forwards if the tenant does not want another number shown",
+            consenting(),
+            async |t| {
+                t.handle(1, json!({ "forward_always": t.outside() })).await;
+                let _call = t.phone(0).calls("1001");
+                let _taken = forwarded(&t, t.number(1)).await;
+            },
+        ),
+        row("a forward to outside of a caller whose number is withheld shows nobody", consenting(), async |t| {
+            shows_callers(&t).await;
+            t.handle(1, json!({ "forward_always": t.outside() })).await;
+            t.phone(0).says("Privacy: id");
+            let _call = t.phone(0).calls("1001");
+            let taken = t.carrier(0).rings().await;
+            assert_eq!(taken.invite().from().to_string(), "Anonymous <anonymous>");
+            is_hidden(&taken, &["1000", "Phone 0", t.number(0).trim_start_matches('+')]);
+        }),
+        row(
+            "a caller from outside who is forwarded to outside is shown there, and the forwarder pays",
+            consenting(),
+            async |t| {
+                shows_callers(&t).await;
+                t.handle(1, json!({ "forward_always": t.outside() })).await;
+                let call = t.comes_in(EVE, t.number(1), &[]);
+                let taken = forwarded(&t, "+4915112345678").await.answers().await;
+                call.answered().await;
+                call.hears(t.carrier(0)).await;
+                call.hangs_up().await;
+                taken.ended().await;
+                let record = t.outbound(|record| record["cost"].is_i64()).await;
+                assert_eq!(
+                    (&record["extension_id"], &record["cost"]),
+                    (&t.extension(1)["id"], &json!(10_000)),
+                    "{record}"
+                );
+            },
+        ),
+        row(
+            "a caller from outside who is forwarded to outside, where the forwarder's number is shown",
+            FORWARDS,
+            async |t| {
+                t.handle(1, json!({ "forward_always": t.outside() })).await;
+                let call = t.comes_in(EVE, t.number(1), &[]);
+                let taken = forwarded(&t, t.number(1)).await.answers().await;
+                call.answered().await;
+                call.hears(t.carrier(0)).await;
+                call.hangs_up().await;
+                taken.ended().await;
+                let record = t.outbound(|record| record["cost"].is_i64()).await;
+                assert_eq!(
+                    (&record["extension_id"], &record["cost"]),
+                    (&t.extension(1)["id"], &json!(10_000)),
+                    "{record}"
+                );
+            },
+        ),
+        row(
+            "follow-me to outside shows who calls if the tenant wants it and the carrier takes it",
+            consenting(),
+            async |t| {
+                shows_callers(&t).await;
+                t.handle(1, json!({ "follow_me": [{ "number": t.outside() }] })).await;
+                let call = t.phone(0).calls("1001");
+                let rings = t.phone(1).rings().await;
+                let taken = forwarded(&t, t.number(0)).await;
+                call.hangs_up().await;
+                rings.ended().await;
+                taken.ended().await;
+                // A caller from outside.
+                let call = t.comes_in(EVE, t.number(1), &[]);
+                let _rings = t.phone(1).rings().await;
+                let taken = forwarded(&t, "+4915112345678").await.answers().await;
+                call.answered().await;
+                call.hears(t.carrier(0)).await;
+                call.hangs_up().await;
+                taken.ended().await;
+                // Withheld.
+                t.phone(0).says("Privacy: id");
+                let _call = t.phone(0).calls("1001");
+                let taken = t.carrier(0).rings().await;
+                is_hidden(&taken, &["1000", "Phone 0", t.number(0).trim_start_matches('+')]);
+            },
+        ),
+        row(
+            "a member's forward that a group follows to outside shows who calls if the tenant wants it and the carrier takes it",
+            consenting(),
+            async |t| {
+                shows_callers(&t).await;
+                t.handle(1, json!({ "forward_always": t.outside() })).await;
+                t.group("600", &[1], json!({ "follow_forwards": true })).await;
+                let call = t.phone(0).calls("600");
+                let taken = forwarded(&t, t.number(0)).await.answers().await;
+                call.answered().await;
+                t.talk((&call, t.phone(0)), (&taken, t.carrier(0))).await;
+            },
+        ),
+        row("a carrier's announcement is heard before the call is answered", TWO, async |t| {
+            let call = t.phone(0).calls(&t.outside());
+            let taken = t.carrier(0).rings().await.plays_early().await;
+            call.hears(t.carrier(0)).await;
+            assert!(!call.is_up());
+            taken.declines(486).await;
+            assert_eq!(call.ended().await, End { status: 486, cause: Some(17) });
+            assert!(t.carrier(1).rang().is_none());
+        }),
+        row("after a carrier that fails, the next one's announcement is heard before the answer", TWO, async |t| {
+            let call = t.phone(0).calls(&t.outside());
+            t.carrier(0).rings().await.declines(503).await;
+            let taken = t.carrier(1).rings().await.plays_early().await;
+            call.hears(t.carrier(1)).await;
+            let taken = taken.answers().await;
+            call.answered().await;
+            t.talk((&call, t.phone(0)), (&taken, t.carrier(1))).await;
+        }),
+        row("session timers: a time that is too short is refused with the shortest", Needs::phones(2), async |t| {
+            let call = t.phone(0).calls_with("1001", &["Supported: timer", "Session-Expires: 30"]);
+            assert_eq!(call.ended().await.status, 422);
+            let refused = call.last_with("Min-SE").expect("the shortest is said");
+            assert_eq!(refused.header("Min-SE"), "90");
+            assert!(t.phone(1).rang().is_none());
+        }),
         row("403 is the called party's answer", TWO, async |t| is_told(t, 403).await),
         row("488 is the called party's answer", TWO, async |t| is_told(t, 488).await),
         row(
@@ -224,6 +382,57 @@ pub fn rows() -> Vec<Row> {
             },
         ),
     ]
+}
+
+/// Rows that last long, and so begin first.
+pub fn slow() -> Vec<Row> {
+    vec![row(
+        "session timers: a call whose phone says no more that it lives ends, and one that is refreshed goes on",
+        Needs::phones(4).agents(3).carriers(1),
+        async |t| {
+            let timed = ["Supported: timer", "Session-Expires: 90;refresher=uac"];
+            let call = t.phone(0).calls_with("1001", &timed);
+            let rings = t.phone(1).rings().await.answers().await;
+            call.answered().await;
+            let agreed = call.last_with("Session-Expires").expect("the switch agrees");
+            assert_eq!(agreed.header("Session-Expires"), "90;refresher=uac");
+            let outside = t.comes_in(EVE, t.number(2), &timed);
+            let third = t.phone(2).rings().await.answers().await;
+            outside.answered().await;
+            let kept = t.phone(3).calls_with("1002", &["Supported: timer", "Session-Expires: 90;refresher=uas"]);
+            let fourth = t.phone(2).rings().await.answers().await;
+            kept.answered().await;
+            // A switch ends a call five seconds before its time is over.
+            let limit = Duration::from_secs(100);
+            // Sound goes on all the time, so it is not its lack that ends the calls.
+            let (one, other, ()) =
+                tokio::join!(call.ended_within(limit), outside.ended_within(limit), kept.is_refreshed_within(limit));
+            assert_eq!((one.status, other.status), (200, 200));
+            rings.ended().await;
+            third.ended().await;
+            assert!(kept.is_up() && fourth.is_up());
+            t.talk((&kept, t.phone(3)), (&fourth, t.phone(2))).await;
+        },
+    )]
+}
+
+/// Two agents at a carrier that takes callers' numbers of forwarded calls.
+fn consenting() -> Needs {
+    FORWARDS.carriers_with(1, || json!({ "forwarded_caller": true }))
+}
+
+async fn shows_callers(t: &Table) {
+    t.settings(json!({ "routing": { "outbound": { "forwards_show_caller": true } } })).await;
+}
+
+/// A call that the second phone's extension forwards to outside comes to the carrier, and shows this number.
+async fn forwarded(t: &Table, shows: &str) -> Call {
+    let taken = t.carrier(0).rings().await;
+    let invite = taken.invite();
+    assert_eq!((&*invite.from().number, &*invite.remote_party().unwrap().number), (shows, shows), "{}", taken.story());
+    let diversion = invite.header("Diversion");
+    assert!(diversion.starts_with(&format!("<sip:{}@", t.number(1))), "{diversion}");
+    taken
 }
 
 /// The cheaper carrier fails, and the other one takes the call.

@@ -3,7 +3,13 @@
 use serde_json::json;
 
 use super::{Needs, Row, Table, row};
-use crate::phone::{Call, End};
+use crate::{
+    phone::{
+        Call, End,
+        media::{next_tone, tone},
+    },
+    switch::write_sound,
+};
 
 const THREE: Needs = Needs::phones(3);
 
@@ -17,6 +23,27 @@ pub fn rows() -> Vec<Row> {
             assert_eq!(back.invite().from().name, "Recall Phone 0", "{}", back.story());
             let back = back.answers().await;
             t.talk((&call, t.phone(0)), (&back, t.phone(1))).await;
+        }),
+        row("whoever parks by asking first hears the slot, and the caller waits in that one", THREE, async |t| {
+            t.settings(json!({ "routing": { "park_seconds": 10 } })).await;
+            let one = next_tone();
+            write_sound(&t.switch.folder.join("sounds/digits/1.wav"), &tone(one, 1));
+            let (call, first) = t.connect(0, 1).await;
+            first.holds().await;
+            let asks = t.phone(1).calls("*68");
+            asks.answered().await;
+            asks.hears_tone(one).await;
+            is_parked(&t, 1).await;
+            assert_eq!(first.refers_to_call(&asks).await, 202);
+            first.ended().await;
+            asks.ended().await;
+            is_parked(&t, 1).await;
+            let lot = format!("valet_info park@{}", t.domain());
+            t.until("nothing else is parked", move |switch| switch.api(&lot).matches("</extension>").count() == 1)
+                .await;
+            let fetched = t.phone(2).calls("*681");
+            fetched.answered().await;
+            t.talk((&call, t.phone(0)), (&fetched, t.phone(2))).await;
         }),
         row("parked in any slot, and fetched by another phone", THREE, async |t| {
             let (call, rings) = t.connect(0, 1).await;
@@ -76,6 +103,7 @@ pub fn rows() -> Vec<Row> {
             one.hears_only(&[t.phone(0)]).await;
             two.hears_only(&[t.phone(0)]).await;
             page.does_not_hear(t.phone(1)).await;
+            page.does_not_hear(t.phone(2)).await;
             page.hangs_up().await;
             one.ended().await;
             two.ended().await;

@@ -55,6 +55,13 @@ pub fn rows() -> Vec<Row> {
             let _call = t.phone(0).calls("500");
             let _rings = t.phone(1).rings().await;
         }),
+        row("queue: an agent who is not to be disturbed is rung if the queue says so", TWO, async |t| {
+            t.handle(1, json!({ "do_not_disturb": true })).await;
+            idle(&t, "500", json!({ "ring_busy_agents": true })).await;
+            let call = t.phone(0).calls("500");
+            let rings = t.phone(1).rings().await.answers().await;
+            t.talk((&call, t.phone(0)), (&rings, t.phone(1))).await;
+        }),
         row("queue: callers hear at which place they wait, each their own", THREE, async |t| {
             let folder = t.switch.folder.join("sounds");
             let [place, second] = [(); 2].map(|()| next_tone());

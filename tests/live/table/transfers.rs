@@ -8,6 +8,7 @@ use crate::phone::Call;
 const EVE: &str = "\"Eve\" <sip:+4915112345678@carrier.test>";
 /// The first phone is an agent's, and so is the second.
 const TWO_AGENTS: Needs = Needs::phones(2).agents(2).carriers(1);
+const THREE_AGENTS: Needs = Needs::phones(3).agents(3).carriers(1);
 
 pub fn rows() -> Vec<Row> {
     vec![
@@ -66,6 +67,29 @@ pub fn rows() -> Vec<Row> {
             call.answered().await;
             t.talk((&call, t.phone(0)), (&rings, t.phone(1))).await;
             goes_out_over(&t, 0, &call, t.phone(0), &rings, 1).await;
+            call.hangs_up().await;
+            let record = t.outbound(|record| record["cost"].is_i64()).await;
+            assert_eq!((&record["cost"], &record["extension_id"]), (&json!(10_000), &t.extension(1)["id"]), "{record}");
+        }),
+        row("pays: whoever picked a call up and transfers the caller", THREE_AGENTS, async |t| {
+            t.handle(1, json!({ "pickup": true })).await;
+            let call = t.phone(0).calls("1001");
+            let _rings = t.phone(1).rings().await;
+            t.can_be_picked_up(t.extension(1)["sip_username"].as_str().unwrap()).await;
+            let picks = t.phone(2).calls("*81001");
+            picks.answered().await;
+            call.answered().await;
+            t.talk((&call, t.phone(0)), (&picks, t.phone(2))).await;
+            goes_out_over(&t, 0, &call, t.phone(0), &picks, 2).await;
+        }),
+        row("pays: whoever fetched a call from its slot and transfers the caller", THREE_AGENTS, async |t| {
+            let (call, rings) = t.connect(0, 1).await;
+            assert_eq!(rings.refers("*687").await, 202);
+            super::parking::is_parked(&t, 7).await;
+            let fetched = t.phone(2).calls("*687");
+            fetched.answered().await;
+            t.talk((&call, t.phone(0)), (&fetched, t.phone(2))).await;
+            goes_out_over(&t, 0, &call, t.phone(0), &fetched, 2).await;
         }),
         row("pays: a queue's agent who transfers the caller", TWO_AGENTS, async |t| {
             t.queue("500", &[(1, 1)], json!({})).await;
@@ -93,6 +117,35 @@ pub fn rows() -> Vec<Row> {
             t.phone(2).rings().await.declines(486).await;
             let back = t.phone(1).rings().await.answers().await;
             t.talk((&call, t.phone(0)), (&back, t.phone(1))).await;
+        }),
+        row("a transfer to a number outside that is busy comes back with the party's name", TWO_AGENTS, async |t| {
+            let (call, rings) = t.connect(0, 1).await;
+            assert_eq!(rings.refers(&t.outside()).await, 202);
+            t.carrier(0).rings().await.declines(486).await;
+            comes_back(&t, &call, 1).await;
+        }),
+        row("a transfer to a number outside that no carrier reaches comes back", TWO_AGENTS, async |t| {
+            let (call, rings) = t.connect(0, 1).await;
+            assert_eq!(rings.refers(&t.outside()).await, 202);
+            t.carrier(0).rings().await.declines(503).await;
+            comes_back(&t, &call, 1).await;
+        }),
+        row("a transfer to a group whose phones all decline comes back", Needs::phones(4), async |t| {
+            t.group("600", &[2, 3], json!({})).await;
+            let (call, rings) = t.connect(0, 1).await;
+            assert_eq!(rings.refers("600").await, 202);
+            t.phone(2).rings().await.declines(486).await;
+            t.phone(3).rings().await.declines(486).await;
+            comes_back(&t, &call, 1).await;
+        }),
+        row("a transfer of a queue's caller that nobody takes comes back to the agent", Needs::phones(3), async |t| {
+            t.queue("500", &[(1, 1)], json!({})).await;
+            let call = t.phone(0).calls("500");
+            let agent = t.phone(1).rings().await.answers().await;
+            t.talk((&call, t.phone(0)), (&agent, t.phone(1))).await;
+            assert_eq!(agent.refers("1002").await, 202);
+            t.phone(2).rings().await.declines(486).await;
+            comes_back(&t, &call, 1).await;
         }),
         row("a transfer to a number that nobody has comes back", Needs::phones(2), async |t| {
             let (call, rings) = t.connect(0, 1).await;
@@ -206,10 +259,20 @@ pub fn rows() -> Vec<Row> {
     ]
 }
 
+/// The first phone's call rings whoever transferred it, who takes it.
+async fn comes_back(t: &Table, call: &Call, to: usize) {
+    let back = t.phone(to).rings().await;
+    assert_eq!(back.invite().from().name, "Recall Phone 0", "{}", back.story());
+    let back = back.answers().await;
+    t.talk((call, t.phone(0)), (&back, t.phone(to))).await;
+}
+
 async fn goes_out(t: &Table, customer: &Call, agent: &Call, pays: usize) {
     assert_eq!(agent.refers(&t.outside()).await, 202);
     // The cheaper carrier is the customer's as well.
-    let taken = t.carrier(0).rings().await.answers().await;
+    let taken = t.carrier(0).rings().await;
+    assert_eq!(taken.invite().from().number, t.number(pays), "it shows the transferor's number");
+    let taken = taken.answers().await;
     customer.hears(t.carrier(0)).await;
     is_charged_to(t, pays).await;
     taken.hangs_up().await;

@@ -8,7 +8,10 @@ const ONE: Needs = Needs(1, 1, 1);
 const EVE: &str = "+4915112345678";
 
 pub fn rows() -> Vec<Case> {
-    [inside(), groups(), destinations(), outside(), withheld()].into_iter().flatten().collect()
+    [inside(), groups(), turns(), destinations(), outside(), causes(), forwards(), withheld(), further()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn inside() -> Vec<Case> {
@@ -402,6 +405,311 @@ fn withheld() -> Vec<Case> {
         row("withheld, but an emergency call shows the number and asks for no privacy", ONE, async |t| {
             t.handle(0, json!({ "withhold_number": true })).await;
             assert_eq!(t.dials(0, "112").await[0], format!("calls 112 by carrier 0 as {}", t.numbers[0]));
+        }),
+    ]
+}
+
+/// Groups whose members are rung one after the other, whoever begins.
+fn turns() -> Vec<Case> {
+    let strategies = [("in order", "in_order"), ("round robin", "round_robin"), ("random", "random")];
+    let name = |of: &str, rest: &str| &*Box::leak(format!("{of}: {rest}").into_boxed_str());
+    let mut rows = Vec::new();
+    for (word, strategy) in strategies {
+        rows.push(row(name(word, "who is not to be disturbed is passed over"), Needs(3, 0, 0), async move |t| {
+            t.handle(1, json!({ "do_not_disturb": true })).await;
+            t.group("600", &[1, 2], json!({ "strategy": strategy })).await;
+            for _ in 0..2 {
+                assert_eq!(t.dials(0, "600").await, ["rings 1002"]);
+            }
+        }));
+        rows.push(row(
+            name(word, "nobody answers, everybody rang, and the call goes on"),
+            Needs(4, 0, 0),
+            async move |t| {
+                t.group("600", &[1, 2], json!({ "strategy": strategy, "otherwise": t.target(3) })).await;
+                let nobody = [("1001", "NO_ANSWER"), ("1002", "NO_ANSWER")];
+                let mut way = t.dials_while(0, "600", &nobody).await;
+                way[..2].sort();
+                assert_eq!(way, ["rings 1001", "rings 1002", "rings 1003"]);
+            },
+        ));
+    }
+    for (word, strategy) in strategies.into_iter().skip(1) {
+        rows.push(row(name(word, "who is not registered is passed over"), Needs(3, 0, 0), async move |t| {
+            t.group("600", &[1, 2], json!({ "strategy": strategy })).await;
+            let way = t.dials_while(0, "600", &[("1001", "USER_NOT_REGISTERED")]).await;
+            assert_eq!(way.last().unwrap(), "rings 1002");
+        }));
+        rows.push(row(
+            name(word, "who does not answer rings for their time, then the other"),
+            Needs(3, 0, 0),
+            async move |t| {
+                t.group("600", &[1, 2], json!({ "strategy": strategy })).await;
+                let mut way = t.dials_while(0, "600", &[("1001", "NO_ANSWER"), ("1002", "NO_ANSWER")]).await;
+                assert_eq!(way.pop().unwrap(), "ends NO_ANSWER");
+                way.sort();
+                assert_eq!(way, ["rings 1001", "rings 1002"]);
+            },
+        ));
+    }
+    rows.push(row("in order: who does not answer rings for their time, then the next", Needs(3, 0, 0), async |t| {
+        t.group("600", &[1, 2], json!({ "strategy": "in_order" })).await;
+        assert_eq!(t.dials_while(0, "600", &[("1001", "NO_ANSWER")]).await, ["rings 1001", "rings 1002"]);
+    }));
+    rows.push(row(
+        "round robin: the next call begins with the next member, and goes on with the other",
+        Needs(3, 0, 0),
+        async |t| {
+            t.group("600", &[1, 2], json!({ "strategy": "round_robin" })).await;
+            let mut first = Vec::new();
+            for _ in 0..2 {
+                first.push(t.dials(0, "600").await.remove(0));
+            }
+            first.sort();
+            assert_eq!(first, ["rings 1001", "rings 1002"]);
+        },
+    ));
+    rows.push(row(
+        "in order: a member's forward is followed, and if nobody takes it there, the next member rings",
+        Needs(4, 0, 0),
+        async |t| {
+            t.handle(1, json!({ "forward_always": "1003" })).await;
+            t.group("600", &[1, 2], json!({ "strategy": "in_order", "follow_forwards": true })).await;
+            let way = t.dials_while(0, "600", &[("1003", "NO_ANSWER")]).await;
+            assert_eq!(way, ["rings 1003", "ends NO_ANSWER", "rings 1002"]);
+        },
+    ));
+    rows.push(row("a call of a group that does not say so is not picked up", Needs(3, 0, 0), async |t| {
+        t.group("600", &[1, 2], json!({})).await;
+        assert_eq!(t.dials(2, "*8").await, ["ends NO_PICKUP"]);
+    }));
+    rows.push(row("a member who is not to be disturbed picks up a call of the group", Needs(3, 0, 0), async |t| {
+        t.handle(2, json!({ "do_not_disturb": true })).await;
+        t.group("600", &[1, 2], json!({ "pickup": true })).await;
+        let way = t.dials(2, "*8").await;
+        assert!(way[0].starts_with("picks up group+"), "{way:?}");
+    }));
+    rows
+}
+
+/// What carriers answer, as a switch says it (`sofia_glue_sip_cause_to_freeswitch` in sofia_glue.c).
+fn causes() -> Vec<Case> {
+    let mut rows = Vec::new();
+    for (name, cause) in [
+        ("500: the next carrier takes the call", "NORMAL_TEMPORARY_FAILURE"),
+        ("502: the next carrier takes the call", "NETWORK_OUT_OF_ORDER"),
+        ("504: the next carrier takes the call", "RECOVERY_ON_TIMER_EXPIRE"),
+        ("408: the next carrier takes the call", "RECOVERY_ON_TIMER_EXPIRE"),
+        ("silence: the next carrier takes the call", "PROGRESS_TIMEOUT"),
+    ] {
+        rows.push(row(name, Needs(1, 1, 2), async move |t| {
+            let way = t.dials_while(0, &t.outside(), &[("carrier 0", cause)]).await;
+            assert!(way.len() == 2 && way[1].contains("by carrier 1"), "{way:?}");
+        }));
+    }
+    for (name, cause) in [
+        ("603 is the called party's answer", "CALL_REJECTED"),
+        ("480 is the called party's answer", "NO_USER_RESPONSE"),
+        ("403 is the called party's answer", "CALL_REJECTED"),
+        ("488 is the called party's answer", "INCOMPATIBLE_DESTINATION"),
+    ] {
+        rows.push(row(name, Needs(1, 1, 2), async move |t| {
+            let way = t.dials_while(0, &t.outside(), &[("carrier 0", cause)]).await;
+            assert!(way.len() == 2 && way[1] == format!("ends {cause}"), "{way:?}");
+        }));
+    }
+    for (name, cause) in [
+        ("help: the carrier meant for it is tried first, and after 503 the other one", "NORMAL_TEMPORARY_FAILURE"),
+        ("help: the carrier meant for it is tried first, and after 404 the other one", "UNALLOCATED_NUMBER"),
+        ("help: the carrier meant for it is tried first, and after 603 the other one", "CALL_REJECTED"),
+    ] {
+        rows.push(row(name, Needs(1, 1, 2), async move |t| {
+            let host = format!("c1.row{}.test", t.place);
+            let config = json!({ "config": { "host": host, "number_format": "digits", "emergency": true } });
+            t.make("PATCH", &format!("/v1/carriers/{}", t.carriers[1]), config).await;
+            let way = t.dials_while(0, "112", &[("carrier 1", cause)]).await;
+            assert!(way[0].contains("carrier 1") && way[1].contains("carrier 0"), "{way:?}");
+        }));
+    }
+    rows
+}
+
+/// Whom forwards to outside show.
+fn forwards() -> Vec<Case> {
+    /// The carrier takes other numbers, the tenant wants them shown.
+    async fn agreed(t: &super::Row, consents: bool, wants: bool) {
+        let host = format!("c0.row{}.test", t.place);
+        let config = json!({ "config": { "host": host, "number_format": "digits", "forwarded_caller": consents } });
+        t.make("PATCH", &format!("/v1/carriers/{}", t.carriers[0]), config).await;
+        t.routing(json!({ "outbound": { "forwards_show_caller": wants } })).await;
+    }
+    vec![
+        row(
+            "a forward to outside shows who calls if the tenant wants it and the carrier takes it",
+            Needs(2, 2, 1),
+            async |t| {
+                agreed(&t, true, true).await;
+                t.handle(1, json!({ "forward_always": t.outside() })).await;
+                let called = format!("calls {} by carrier 0 as {}", &t.outside()[1..], t.numbers[0]);
+                assert_eq!(t.dials(0, "1001").await, [called]);
+            },
+        ),
+        row(
+            "a forward to outside shows who forwards if the carrier does not take other numbers",
+            Needs(2, 2, 1),
+            async |t| {
+                agreed(&t, false, true).await;
+                t.handle(1, json!({ "forward_always": t.outside() })).await;
+                let called = format!("calls {} by carrier 0 as {}", &t.outside()[1..], t.numbers[1]);
+                assert_eq!(t.dials(0, "1001").await, [called]);
+            },
+        ),
+        row(
+            "a forward to outside shows who forwards if the tenant does not want another number shown",
+            Needs(2, 2, 1),
+            async |t| {
+                agreed(&t, true, false).await;
+                t.handle(1, json!({ "forward_always": t.outside() })).await;
+                let called = format!("calls {} by carrier 0 as {}", &t.outside()[1..], t.numbers[1]);
+                assert_eq!(t.dials(0, "1001").await, [called]);
+            },
+        ),
+        row("a forward to outside of a caller whose number is withheld shows nobody", Needs(2, 2, 1), async |t| {
+            agreed(&t, true, true).await;
+            t.handle(0, json!({ "withhold_number": true })).await;
+            t.handle(1, json!({ "forward_always": t.outside() })).await;
+            let called = format!("calls {} by carrier 0 as anonymous", &t.outside()[1..]);
+            assert_eq!(t.dials(0, "1001").await, [called]);
+        }),
+        row(
+            "a caller from outside who is forwarded to outside is shown there, and the forwarder pays",
+            Needs(2, 2, 1),
+            async |t| {
+                agreed(&t, true, true).await;
+                t.handle(1, json!({ "forward_always": t.outside() })).await;
+                let called = format!("calls {} by carrier 0 as {EVE}", &t.outside()[1..]);
+                assert_eq!(t.comes_in(EVE, &t.numbers[1]).await, [called]);
+            },
+        ),
+        row(
+            "a caller from outside who is forwarded to outside, where the forwarder's number is shown",
+            Needs(2, 2, 1),
+            async |t| {
+                t.handle(1, json!({ "forward_always": t.outside() })).await;
+                let called = format!("calls {} by carrier 0 as {}", &t.outside()[1..], t.numbers[1]);
+                assert_eq!(t.comes_in(EVE, &t.numbers[1]).await, [called]);
+            },
+        ),
+        row(
+            "follow-me to outside shows who calls if the tenant wants it and the carrier takes it",
+            Needs(2, 2, 1),
+            async |t| {
+                agreed(&t, true, true).await;
+                t.handle(1, json!({ "follow_me": [{ "number": t.outside() }] })).await;
+                let called = format!("calls {} by carrier 0 as {}", &t.outside()[1..], t.numbers[0]);
+                assert_eq!(t.dials(0, "1001").await, [called, "rings 1001".into()]);
+            },
+        ),
+        row(
+            "a member's forward that a group follows to outside shows who calls if the tenant wants it and the carrier takes it",
+            Needs(2, 2, 1),
+            async |t| {
+                agreed(&t, true, true).await;
+                t.handle(1, json!({ "forward_always": t.outside() })).await;
+                t.group("600", &[1], json!({ "follow_forwards": true })).await;
+                let called = format!("calls {} by carrier 0 as {}", &t.outside()[1..], t.numbers[0]);
+                assert_eq!(t.dials(0, "600").await, [called]);
+            },
+        ),
+    ]
+}
+
+fn further() -> Vec<Case> {
+    vec![
+        row("withheld by the extension, but shown with *32", Needs(2, 0, 0), async |t| {
+            t.handle(0, json!({ "withhold_number": true })).await;
+            assert_eq!(t.dials(0, "*321001").await, ["rings 1001"]);
+        }),
+        row("withheld for one call: the next shows the number again", Needs(2, 0, 0), async |t| {
+            assert_eq!(t.dials(0, "*311001").await, ["rings 1001 as nobody"]);
+            assert_eq!(t.dials(0, "1001").await, ["rings 1001"]);
+        }),
+        row("withheld, and by intercom: the phone gets no trace", Needs(2, 0, 0), async |t| {
+            assert_eq!(t.dials(0, "#31#*801001").await, ["rings 1001 as nobody"]);
+        }),
+        row("withheld by the US's code", ONE, async |t| {
+            t.settings(json!({ "country": "US", "features": { "international_calls": true } })).await;
+            let called = format!("calls {} by carrier 0 as anonymous", &t.outside()[1..]);
+            assert_eq!(t.dials(0, &format!("*6700{}", &t.outside()[1..])).await, [called]);
+        }),
+        row("withheld by Britain's code", ONE, async |t| {
+            t.settings(json!({ "country": "GB", "features": { "international_calls": true } })).await;
+            let called = format!("calls {} by carrier 0 as anonymous", &t.outside()[1..]);
+            assert_eq!(t.dials(0, &format!("14100{}", &t.outside()[1..])).await, [called]);
+        }),
+        row("dialled: a premium number is barred", ONE, async |t| {
+            t.rates(t.carriers[0], "49900,1.5\n").await;
+            assert!(t.dials(0, "09001234567").await.iter().all(|step| !step.starts_with("calls ")));
+        }),
+        row(
+            "dialled: a service that costs extra goes out if its prefix is allowed, and costs what it costs",
+            ONE,
+            async |t| {
+                t.rates(t.carriers[0], "49118,1.99\n49900,1.5\n").await;
+                t.routing(json!({ "outbound": { "allowed_prefixes": ["49118", "49900"] } })).await;
+                for (dialled, called) in [("11833", "4911833"), ("09001234567", "499001234567")] {
+                    let way = t.dials(0, dialled).await;
+                    assert!(way[0].starts_with(&format!("calls {called} by carrier 0")), "{way:?}");
+                }
+            },
+        ),
+        row("dialled: a number that costs nothing", ONE, async |t| {
+            t.rates(t.carriers[0], "49800,0\n").await;
+            assert!(t.dials(0, "08001234567").await[0].starts_with("calls 498001234567 by carrier 0"));
+        }),
+        row(
+            "mixed: withheld, and forwarded to outside: the carrier gets no trace of the caller",
+            Needs(2, 1, 1),
+            async |t| {
+                t.handle(1, json!({ "withhold_number": true })).await;
+                t.handle(0, json!({ "forward_always": t.outside() })).await;
+                let called = format!("calls {} by carrier 0 as anonymous", &t.outside()[1..]);
+                assert_eq!(t.dials(1, "1000").await, [called]);
+            },
+        ),
+        row(
+            "mixed: a forward when busy to a group that is busy ends in the mailbox of who forwards",
+            Needs(3, 0, 0),
+            async |t| {
+                t.patch(1, json!({ "voicemail_enabled": true })).await;
+                t.handle(1, json!({ "forward_busy": "600" })).await;
+                t.group("600", &[2], json!({})).await;
+                let busy = [("1001", "USER_BUSY"), ("1002", "USER_BUSY")];
+                assert_eq!(
+                    t.dials_while(0, "1001", &busy).await,
+                    ["rings 1001", "rings 1002", "leaves a message for 1001"]
+                );
+            },
+        ),
+        row("help: without a call for help, do not disturb counts for calls from outside", ONE, async |t| {
+            t.handle(0, json!({ "do_not_disturb": true })).await;
+            assert_eq!(t.comes_in("+4930112", &t.numbers[0]).await.last().unwrap(), "ends USER_BUSY");
+        }),
+        row(
+            "a deletion while something dials the number is refused, and the call still gets there",
+            Needs(3, 0, 0),
+            async |t| {
+                t.handle(1, json!({ "forward_always": "1002" })).await;
+                let path = format!("/v1/tenants/{}/extensions/{}", t.tenant, t.id(2));
+                assert_eq!(t.stage.node.api("DELETE", &path, serde_json::Value::Null).await.status, 409);
+                assert_eq!(t.dials(0, "1001").await, ["rings 1002"]);
+            },
+        ),
+        row("a suspended tenant's phones call nobody, and its numbers are not answered", Needs(2, 1, 1), async |t| {
+            t.make("PATCH", &format!("/v1/tenants/{}", t.tenant), json!({ "status": "suspended" })).await;
+            for way in [t.dials(0, "1001").await, t.comes_in(EVE, &t.numbers[0]).await] {
+                assert!(way.last().unwrap().starts_with("ends ") && !way.concat().contains("rings"), "{way:?}");
+            }
         }),
     ]
 }

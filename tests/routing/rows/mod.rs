@@ -18,12 +18,16 @@ use crate::{
 
 const LIVE: &str = concat!(
     include_str!("../../live/table/basics.rs"),
+    include_str!("../../live/table/call_backs.rs"),
+    include_str!("../../live/table/codecs.rs"),
     include_str!("../../live/table/connected.rs"),
     include_str!("../../live/table/dialled.rs"),
+    include_str!("../../live/table/forged.rs"),
     include_str!("../../live/table/groups.rs"),
     include_str!("../../live/table/help.rs"),
     include_str!("../../live/table/lamps.rs"),
     include_str!("../../live/table/menus.rs"),
+    include_str!("../../live/table/mixed.rs"),
     include_str!("../../live/table/outside.rs"),
     include_str!("../../live/table/parking.rs"),
     include_str!("../../live/table/queues.rs"),
@@ -401,7 +405,7 @@ async fn calls_go_as_the_table_says_without_a_switch() {
         assert!(gone.status < 300, "{}", gone.text());
     }
     let rows = cases::rows();
-    assert!(rows.len() >= 60, "{}", rows.len());
+    assert!(rows.len() >= 110, "{}", rows.len());
     for (place, case) in rows.iter().enumerate() {
         assert!(
             LIVE.contains(&format!("\"{}\"", case.name)),

@@ -47,6 +47,7 @@ pub static COMPANY: Spec = Spec {
         ("dispositions", "hint.lines"),
         ("routing.emergency.numbers", "hint.lines"),
         ("routing.emergency.contacts", "hint.lines"),
+        ("routing.outbound.forwards_show_caller", "hint.forwards_show_caller"),
         ("routing.outbound.countries", "hint.lines"),
         ("routing.outbound.allowed_prefixes", "hint.lines"),
         ("routing.outbound.blocked_prefixes", "hint.lines"),

@@ -99,6 +99,9 @@ fn marked(tenant: Uuid, placed: &PlacedCall, route: &Route) -> Vec<Action> {
     if placed.withheld && !matches!(route, Route::Withhold { .. }) {
         marked.extend(routing::withheld::hidden());
     }
+    if placed.is_preferred {
+        marked.extend(routing::withheld::instead(placed.caller_name.as_ref(), placed.caller_number.as_deref()));
+    }
     marked
 }
 
@@ -273,6 +276,8 @@ pub(super) async fn by_number(
     for variable in ["domain_name", "force_transfer_context"] {
         extra.push(Action { application: "set", data: format!("{variable}={}", owner.domain) });
     }
+    let (name, value) = routing::carried::INHERIT_CODEC;
+    extra.push(Action { application: "set", data: format!("{name}={value}") });
     let mut routed = routed;
     let help_extension = help.as_ref().map(|help| &help.extension);
     let (rung, devices) = fetch.ring_devices(&slot, placed.switch, &mut routed.route, help_extension);

@@ -59,6 +59,8 @@ pub struct Phone<'a> {
     pub help_only: bool,
     pub own_number: Option<Cow<'a, str>>,
     pub area: Option<Cow<'a, str>>,
+    /// A number of whoever calls, on a leg that rings elsewhere.
+    pub original: Option<Cow<'a, str>>,
     /// The number that this call is to show.
     pub shows: Option<Cow<'a, str>>,
     pub extension: Option<uuid::Uuid>,
@@ -103,6 +105,8 @@ pub struct Dialplan<'a> {
     pub caller_number: Option<Cow<'a, str>>,
     /// The name that the caller shows.
     pub caller_name: Option<Cow<'a, str>>,
+    /// Whether the switch shows what the caller wrote into `P-Preferred-Identity`, which nobody vouches for.
+    pub is_preferred: bool,
     /// Whether the caller wants the number withheld.
     pub withheld: bool,
     pub hops: Hops,
@@ -135,16 +139,32 @@ fn is_withheld(fields: &Fields<'_>) -> bool {
     }
 }
 
+/// Whether a caller who is no phone of ours has said whom they would like to be taken for. The switch takes that before what the carrier
+/// vouches for (`sofia_handle_sip_i_invite` in sofia.c).
+fn is_preferred(fields: &Fields<'_>) -> bool {
+    fields.number.value.is_none() && fields.preferred.is_some_and(|preferred| !preferred.is_empty())
+}
+
 /// Of a phone, its extension's number. Of others, what they show; once that is withheld, the profile no longer has it.
 fn caller_number<'a>(fields: &Fields<'a>) -> Option<Cow<'a, str>> {
     if let Some(number) = text(fields.number.get()) {
         return Some(number);
     }
     let shown = text(fields.caller_number);
-    if shown.as_deref() != Some(withheld::NOBODY) {
+    if shown.as_deref() != Some(withheld::NOBODY) && !is_preferred(fields) {
         return shown;
     }
     text(fields.asserted).or_else(|| text(fields.from_user)).or(shown)
+}
+
+/// The name beside that number.
+fn caller_name<'a>(fields: &Fields<'a>) -> Option<Cow<'a, str>> {
+    if !is_preferred(fields) {
+        return text(fields.name.get()).or_else(|| text(fields.caller_name));
+    }
+    let name = text(fields.from_display)?;
+    let name = name.trim_matches('"').trim();
+    (!name.is_empty()).then(|| Cow::Owned(name.to_owned()))
 }
 
 pub(super) fn read<'a>(fields: &Fields<'a>) -> Request<'a> {
@@ -177,7 +197,8 @@ pub(super) fn read<'a>(fields: &Fields<'a>) -> Request<'a> {
         forwarder,
         connected: Connected { made_by: phone(fields.made_by), taken_by: phone(fields.taken_by) },
         back: text(fields.back.get()),
-        caller_name: text(fields.name.get()).or_else(|| text(fields.caller_name)),
+        caller_name: caller_name(fields),
+        is_preferred: is_preferred(fields),
         caller_number: caller_number(fields),
         withheld: is_withheld(fields),
         hops,
@@ -194,6 +215,7 @@ pub(super) fn read<'a>(fields: &Fields<'a>) -> Request<'a> {
             help_only: fields.help_only.value.is_some() || fields.hops.value == Some(channel::HELP_HOPS.as_bytes()),
             own_number: text(fields.own_number.get()),
             area: text(fields.area.get()),
+            original: text(fields.original.get()),
             shows: text(fields.shows.get()),
             extension: text(fields.extension.get()).and_then(|id| id.parse().ok()),
         },

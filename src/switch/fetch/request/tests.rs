@@ -25,6 +25,7 @@ fn call<'a>(destination: &'a str, caller: Option<Caller<'a>>) -> Request<'a> {
         back: None,
         caller_number,
         caller_name: None,
+        is_preferred: false,
         withheld: false,
         hops,
         waited: call::Waited::default(),

@@ -226,6 +226,7 @@ async fn a_repeated_request_makes_one_call_and_a_job_follows_it_to_its_end() {
     let (hash, brief) = ("name=\"a1-hash\"", "<variable name=\"sip-force-expires\" value=\"60\"");
     let leaving = node.sign_in(phone, domain).await.text().replace("&#45;", "-");
     assert!(leaving.contains(hash) && leaving.contains(brief), "{leaving}");
+    assert!(leaving.contains("<variable name=\"sip-expires-max-deviation\" value=\"10\""), "60 ± 10 s: {leaving}");
     assert_eq!(node.api("POST", &format!("{}/resume", fleet.switch), Value::Null).await.status, 200);
     let back = node.sign_in(phone, domain).await.text().replace("&#45;", "-");
     assert!(back.contains(hash) && !back.contains(brief), "{back}");

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::{event_socket::EventSocket, harness::Node, pushes::Fleet};
+use crate::{event_socket::EventSocket, events::Listener, harness::Node, pushes::Fleet};
 
 /// Asks until an answer is as wanted, and returns it.
 async fn until(node: &Node, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
@@ -286,6 +286,96 @@ async fn queues_show_who_waits_and_who_serves() {
     fleet.stage.stop().await;
 }
 
+fn of_gateway(subclass: &str, carrier: &str, more: &[(&str, &str)]) -> Value {
+    let name = format!("c{}", carrier.replace('-', ""));
+    let mut event = json!({ "Event-Name": "CUSTOM", "Event-Subclass": format!("sofia::{subclass}"), "Gateway": name });
+    for (name, value) in more {
+        event[*name] = json!(value);
+    }
+    event
+}
+
+#[actix_web::test]
+async fn a_gateway_is_shown_from_its_start_to_its_end_with_its_state() {
+    let fleet = Fleet::new().await;
+    let node = &fleet.stage.node;
+    known(&fleet).await;
+    let carrier = Uuid::new_v4().to_string();
+    let query = "topics=gateway:changed";
+    let mut listener = Listener::open(node, &node.key, query, true).await.unwrap();
+    assert_eq!(listener.message().await["type"], "snapshot");
+    let states = async |wanted: &[(&str, bool)]| {
+        let is = |shown: &Value| {
+            let all = shown["items"].as_array().unwrap().iter();
+            let own = all.filter(|one| one["carrier_id"] == json!(carrier));
+            let own = own.map(|one| (one["state"].as_str().unwrap().to_owned(), one["up"].as_bool().unwrap()));
+            own.collect::<Vec<_>>() == wanted.iter().map(|(state, up)| ((*state).to_owned(), *up)).collect::<Vec<_>>()
+        };
+        until(node, "/v1/live/gateways", is).await;
+    };
+    // Of one that does not register, nothing else is said.
+    fires(&fleet.socket, of_gateway("gateway_add", &carrier, &[]), now());
+    states(&[("NOREG", true)]).await;
+    let down = [("State", "FAIL_WAIT"), ("Ping-Status", "DOWN")];
+    fires(&fleet.socket, of_gateway("gateway_state", &carrier, &down), now());
+    states(&[("FAIL_WAIT", false)]).await;
+    fires(&fleet.socket, of_gateway("gateway_delete", &carrier, &[]), now());
+    states(&[]).await;
+    for (state, up) in [("NOREG", true), ("FAIL_WAIT", false), ("DELETED", false)] {
+        let message = listener.message().await;
+        let told =
+            (&message["topic"], &message["data"]["carrier_id"], &message["data"]["state"], &message["data"]["up"]);
+        assert_eq!(told, (&json!("gateway:changed"), &json!(carrier), &json!(state), &json!(up)), "{message}");
+    }
+    fleet.stage.stop().await;
+}
+
+#[actix_web::test]
+async fn whoever_listens_to_a_queue_hears_of_its_agents_and_of_no_others() {
+    let fleet = Fleet::new().await;
+    let node = &fleet.stage.node;
+    let (queue, name) = fleet.queue().await;
+    let id = queue.rsplit('/').next().unwrap();
+    known(&fleet).await;
+    let agent = format!("{}@{}", fleet.stage.phone, fleet.stage.domain);
+    {
+        let mut has = fleet.socket.has();
+        has.lists.insert("queue list", vec![json!({ "name": name })]);
+        has.lists.insert("tier list", vec![json!({ "queue": name, "agent": agent })]);
+        has.lists.insert("agent list", vec![json!({ "name": agent, "status": "Available", "state": "Waiting" })]);
+    }
+    for core in ["a", "b"] {
+        fleet.socket.fires(&json!({ "Event-Name": "HEARTBEAT", "Core-UUID": core }));
+    }
+    let path = format!("/v1/live/queues?tenant_id={}&queue_id={id}", fleet.stage.tenant);
+    until(node, &path, |shown| shown["items"][0]["agents"].as_array().is_some_and(|agents| agents.len() == 1)).await;
+    let query = |queue: &str| format!("tenant_id={}&topics=agent:status:updated&queue_id={queue}", fleet.stage.tenant);
+    let mut own = Listener::open(node, &node.key, &query(id), true).await.unwrap();
+    let mut other = Listener::open(node, &node.key, &query(&Uuid::new_v4().to_string()), true).await.unwrap();
+    for listener in [&mut own, &mut other] {
+        assert_eq!(listener.message().await["type"], "snapshot");
+    }
+    let path = format!("/v1/agents/{}/status?tenant_id={}", fleet.stage.agent, fleet.stage.tenant);
+    let set = async |status: &str| {
+        let answer = node.api("PUT", &path, json!({ "status": status })).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    };
+    set("away").await;
+    // A snapshot may come once more after the link began anew.
+    let told = async |listener: &mut Listener| loop {
+        let message = listener.message().await;
+        if message["type"] == "event" && message["data"]["state"] == "away" {
+            return message;
+        }
+    };
+    let message = told(&mut own).await;
+    assert_eq!(message["topic"], "agent:status:updated", "{message}");
+    assert_eq!(message["data"]["agent_id"], json!(fleet.stage.agent), "{message}");
+    let nothing = tokio::time::timeout(Duration::from_millis(500), told(&mut other)).await;
+    assert!(nothing.is_err(), "{nothing:?}");
+    fleet.stage.stop().await;
+}
+
 #[actix_web::test]
 async fn a_switch_speaks_of_its_own_clusters_tenants_only() {
     let fleet = Fleet::new().await;
@@ -313,6 +403,28 @@ async fn a_switch_speaks_of_its_own_clusters_tenants_only() {
         "variable_sip_h_X-dialplane_tenant": fleet.stage.tenant, "Channel-Presence-ID": format!("{}@{}", fleet.stage.phone, fleet.stage.domain),
     });
     fires(&fleet.socket, leg("CHANNEL_CREATE", b, b, &writes), now());
+    // Gateways: of a carrier that is that tenant's alone, and of one that is this tenant's.
+    let carrier = async |tenant: Uuid, host: &str| {
+        let new = json!({ "name": host, "tenant_id": tenant, "config": { "host": host } });
+        let made = node.api("POST", "/v1/carriers", new).await;
+        assert_eq!(made.status, 201, "{}", made.text());
+        made.id().to_string()
+    };
+    let theirs = carrier(other, "theirs.carrier.test").await;
+    let ours = carrier(fleet.stage.tenant, "ours.carrier.test").await;
+    let mut listener = Listener::open(node, &node.key, "topics=gateway:changed", true).await.unwrap();
+    assert_eq!(listener.message().await["type"], "snapshot");
+    for carrier in [&theirs, &ours] {
+        let down = [("State", "FAIL_WAIT"), ("Ping-Status", "DOWN")];
+        fires(&fleet.socket, of_gateway("gateway_state", carrier, &down), now());
+    }
+    let first = loop {
+        let message = listener.message().await;
+        if message["type"] == "event" && message["data"]["state"] == "FAIL_WAIT" {
+            break message;
+        }
+    };
+    assert_eq!(first["data"]["carrier_id"], json!(ours), "{first}");
     // What comes last is shown, so the others were heard.
     fires(&fleet.socket, registers(&fleet.stage.domain, &fleet.stage.phone, "last"), now());
     until(node, "/v1/live/registrations", |shown| count(shown) == 1).await;

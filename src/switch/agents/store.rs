@@ -102,7 +102,7 @@ pub async fn set_wrap_up(
     db: &mut PgConnection,
     tenant: Uuid,
     user: Uuid,
-    of: i64,
+    ended: i64,
     seconds: i32,
 ) -> sqlx::Result<Chosen> {
     let row = sqlx::query_as!(
@@ -115,7 +115,7 @@ pub async fn set_wrap_up(
                   wrap_up_ends, changed_at"#,
         tenant,
         user,
-        of,
+        ended,
         f64::from(seconds)
     );
     row.fetch_one(db).await.map(Chosen::from)

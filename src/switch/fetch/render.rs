@@ -381,8 +381,10 @@ fn of_registrations(row: &ExtensionRow) -> Vec<(&str, Cow<'_, str>)> {
 /// (`sofia_reg_handle_register_token` in sofia_reg.c).
 fn of_brief_registrations(row: &ExtensionRow) -> Vec<(&str, Cow<'_, str>)> {
     let mut variables = of_registrations(row);
-    variables.retain(|(name, _)| !name.starts_with("sip-force-expires"));
+    variables.retain(|(name, _)| !name.starts_with("sip-force-expires") && *name != "sip-expires-max-deviation");
     variables.push(("sip-force-expires", "60".into()));
+    // The profile's own comes on top, which may be a minute: then some would be registered for no time at all, which ends their registration.
+    variables.push(("sip-expires-max-deviation", "10".into()));
     variables
 }
 

@@ -283,16 +283,21 @@ impl Calls {
             let is_new = !self.legs.contains_key(&row.uuid);
             let call = row.call_uuid.parse().ok();
             self.meet(row.uuid, About { call, ..About::of_row(&row) }, began);
+            let mut is_corrected = false;
             self.with(row.uuid, |leg| {
                 let told = leg.since.max(leg.held_at).max(leg.bridged_at);
                 if is_new {
                     // Since when is not known.
                     (leg.phase, leg.since) = (phase, leg.began);
                     leg.is_heard_whole = false;
-                } else if told < began - 5_000_000 {
+                } else if told < began - 5_000_000 && leg.phase != phase {
                     leg.turn(phase, began);
+                    is_corrected = true;
                 }
             });
+            if is_corrected {
+                changes.extend(self.legs.get(&row.uuid).map(|leg| Change::Call(leg.call)));
+            }
             if is_new {
                 self.learn_of_maker(row.uuid, false);
                 changes.push(Change::Leg(row.uuid));
@@ -300,9 +305,11 @@ impl Calls {
             }
         }
         for Pair { uuid, b_uuid } in pairs {
-            let is_known = |leg: &Uuid| self.legs.get(leg).is_some_and(|leg| leg.bridged_at == 0);
-            if is_known(uuid) && is_known(b_uuid) {
-                changes.extend(self.connect(*uuid, *b_uuid, 1));
+            let of = |leg: &Uuid, other: Uuid| {
+                self.legs.get(leg).is_some_and(|leg| leg.bridged_at < began - 5_000_000 && leg.partner != Some(other))
+            };
+            if of(uuid, *b_uuid) && of(b_uuid, *uuid) {
+                changes.extend(self.reconnect(*uuid, *b_uuid, began - 5_000_000));
             }
         }
         changes
@@ -420,6 +427,24 @@ impl Calls {
         self.by_call.entry(stays).or_default().insert(leg);
         self.with(leg, |leg| leg.call = stays);
         vec![if is_over { Change::CallOver(joins) } else { Change::Call(joins) }, Change::Call(stays)]
+    }
+
+    /// The switch lists a pair that it did not tell of, or that was missed.
+    fn reconnect(&mut self, a: Uuid, b: Uuid, at: Micros) -> Vec<Change> {
+        for (leg, partner) in [(a, b), (b, a)] {
+            let before = self.legs.get(&leg).and_then(|leg| leg.partner).filter(|before| *before != partner);
+            if let Some(before) = before {
+                self.with(before, |before| before.partner = before.partner.filter(|other| *other != leg));
+            }
+        }
+        // Since when they are connected is not known: whatever is said of them counts more.
+        let at =
+            if [a, b].iter().all(|leg| self.legs.get(leg).is_some_and(|leg| leg.bridged_at == 0)) { 1 } else { at };
+        let mut changes = self.connect(a, b, at);
+        if changes.is_empty() {
+            changes.extend(self.legs.get(&a).map(|leg| Change::Call(leg.call)));
+        }
+        changes
     }
 
     fn with(&mut self, leg: Uuid, change: impl FnOnce(&mut Leg)) {

@@ -29,8 +29,11 @@ pub struct Event {
     pub people: BTreeSet<Uuid>,
     /// The numbers of the extensions that it is about.
     pub extensions: BTreeSet<String>,
-    pub queue: Option<Uuid>,
+    /// The queues that it is about: of an agent, those that they serve.
+    pub queues: BTreeSet<Uuid>,
     pub at: DateTime<Utc>,
+    /// Whether the switch said when it was. Otherwise each node has a time of its own.
+    pub is_timed: bool,
     pub data: Value,
     /// For those who may only hear of their own, if they hear less.
     pub own: Option<Value>,
@@ -138,8 +141,10 @@ pub struct New {
     pub tenant: Option<Uuid>,
     pub people: BTreeSet<Uuid>,
     pub extensions: BTreeSet<String>,
-    pub queue: Option<Uuid>,
+    /// The queues that it is about: of an agent, those that they serve.
+    pub queues: BTreeSet<Uuid>,
     pub at: DateTime<Utc>,
+    pub is_timed: bool,
     pub data: Value,
     pub own: Option<Value>,
     pub concealed: Concealed,
@@ -272,15 +277,30 @@ impl Bus {
     pub fn publish(&self, new: New) {
         let mut kept = self.kept();
         kept.number += 1;
-        let New { topic, tenant, people, extensions, queue, at, data, own, concealed, is_parting, place, places } = new;
+        let New {
+            topic,
+            tenant,
+            people,
+            extensions,
+            queues,
+            at,
+            is_timed,
+            data,
+            own,
+            concealed,
+            is_parting,
+            place,
+            places,
+        } = new;
         let event = Event {
             number: kept.number,
             topic,
             tenant,
             people,
             extensions,
-            queue,
+            queues,
             at,
+            is_timed,
             data,
             own,
             concealed,
@@ -337,8 +357,9 @@ mod tests {
             tenant: Some(tenant),
             people: BTreeSet::new(),
             extensions: BTreeSet::new(),
-            queue: None,
+            queues: BTreeSet::new(),
             at: Utc::now(),
+            is_timed: true,
             data: json!({ "phones": [{ "call_id": "a" }, { "call_id": "b" }] }),
             own: None,
             concealed: Concealed::default(),

@@ -33,7 +33,7 @@ use crate::{
 /// The events that live state follows. Those of `CUSTOM` come last.
 const EVENTS: &str = "API BACKGROUND_JOB HEARTBEAT SHUTDOWN CHANNEL_CREATE CHANNEL_ANSWER CHANNEL_BRIDGE CHANNEL_UNBRIDGE CHANNEL_HOLD \
 CHANNEL_UNHOLD CHANNEL_PARK CHANNEL_UUID CHANNEL_HANGUP CHANNEL_HANGUP_COMPLETE RECORD_START RECORD_STOP MEDIA_BUG_START MEDIA_BUG_STOP CUSTOM sofia::register sofia::unregister sofia::expire \
-sofia::sip_user_state sofia::gateway_state callcenter::info valet_parking::info conference::maintenance";
+sofia::sip_user_state sofia::gateway_state sofia::gateway_add sofia::gateway_delete callcenter::info valet_parking::info conference::maintenance";
 
 /// How often a node looks which switches there are. While the database is away, it listens to those that it knows.
 const LOOK_EVERY: Duration = Duration::from_secs(1);

@@ -19,7 +19,10 @@ use super::{
     Live,
     events::{Event, Sent},
 };
-use crate::tenancy::webhooks::{self, store};
+use crate::{
+    model::topic::Topic,
+    tenancy::webhooks::{self, store},
+};
 
 /// How often it is looked whether there are webhooks at all.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -154,12 +157,20 @@ fn said(data: &serde_json::Value) -> impl Iterator<Item = &str> {
 
 /// The same id on every node, which begins with the time as those of other things do.
 fn id(event: &Event) -> Uuid {
+    // Without a time of the switch's, nodes see the same within some seconds of each other.
+    const ABOUT: i64 = 10_000_000;
     let mut hash = Sha256::new();
     hash.update(event.topic.as_str());
-    hash.update(event.at.timestamp_micros().to_be_bytes());
-    for id in
-        [event.tenant, event.queue, event.place.switch_id].into_iter().chain(event.people.iter().copied().map(Some))
-    {
+    let micros = event.at.timestamp_micros();
+    let micros = if event.is_timed { micros } else { micros - micros.rem_euclid(ABOUT) };
+    hash.update(micros.to_be_bytes());
+    if !event.is_timed {
+        hash.update(event.data.to_string());
+    }
+    // Which queues an agent serves, one node may know before another.
+    let queue = Some(&event.queues).filter(|queues| queues.len() == 1 && event.topic != Topic::AgentStatusUpdated);
+    let queue = queue.and_then(|queues| queues.first().copied());
+    for id in [event.tenant, queue, event.place.switch_id].into_iter().chain(event.people.iter().copied().map(Some)) {
         hash.update(id.unwrap_or_default().as_bytes());
     }
     for text in event
@@ -174,6 +185,6 @@ fn id(event: &Event) -> Uuid {
     }
     let mut rest = [0; 10];
     rest.copy_from_slice(&hash.finalize()[..10]);
-    let millis = u64::try_from(event.at.timestamp_millis()).unwrap_or_default();
+    let millis = u64::try_from(micros / 1000).unwrap_or_default();
     Builder::from_unix_timestamp_millis(millis, &rest).into_uuid()
 }

@@ -176,9 +176,9 @@ impl Told {
                     }
                 }
                 Change::Gateway(carrier) => {
-                    if let Some(now) = state.gateways.get(carrier) {
-                        noted.push(Noted::Gateway(*carrier, switch, now.is_up, now.state.clone()));
-                    }
+                    let now = state.gateways.get(carrier);
+                    let (is_up, state) = now.map_or((false, "DELETED"), |now| (now.is_up, now.state.as_str()));
+                    noted.push(Noted::Gateway(*carrier, switch, is_up, state.to_owned()));
                 }
                 Change::Conference(_) | Change::Parked(_) => {}
             }
@@ -268,7 +268,7 @@ impl Later {
 struct About {
     people: BTreeSet<Uuid>,
     extensions: BTreeSet<String>,
-    queue: Option<Uuid>,
+    queues: BTreeSet<Uuid>,
     own: Option<Value>,
     concealed: Concealed,
     is_parting: bool,
@@ -301,6 +301,10 @@ impl Publisher {
                 }
             }
         }
+    }
+
+    fn is_on(&self, tenant: Uuid, cluster: Uuid) -> bool {
+        self.live.generations().scope(tenant).is_some_and(|slot| slot.cluster == cluster)
     }
 
     async fn names(&self, tenant: Uuid) -> Arc<Names> {
@@ -363,6 +367,10 @@ impl Publisher {
                 let data = json!({ "carrier_id": carrier, "up": is_up, "state": state });
                 if self.is_news(Key::Gateway(carrier, switch), &data) {
                     let owner = self.live.carriers.owner(carrier, &self.pool).await;
+                    // A switch has nothing to say of other clusters' tenants.
+                    if owner.is_some_and(|tenant| !self.is_on(tenant, cluster)) {
+                        return;
+                    }
                     self.send(Topic::GatewayChanged, owner, at, data, About::default(), place);
                 }
             }
@@ -416,7 +424,12 @@ impl Publisher {
         let agent = entry.view();
         let extensions = entry.usernames.iter().filter_map(|one| names.of_phone(one)).map(|one| one.number.clone());
         let extensions = extensions.chain(agent.extension.clone()).collect();
-        let about = About { people: agent.agent_id.into_iter().collect(), extensions, ..About::default() };
+        let about = About {
+            people: agent.agent_id.into_iter().collect(),
+            extensions,
+            queues: entry.queues.clone(),
+            ..About::default()
+        };
         self.tell(Key::Agent(tenant, entry.who.clone()), Topic::AgentStatusUpdated, tenant, at, &agent, about);
     }
 
@@ -432,7 +445,7 @@ impl Publisher {
         show::name_queue(&mut queue, Some(&names), None);
         show::name_queue(&mut own, Some(&names), Some(Uuid::nil()));
         let own = serde_json::to_value(own).ok();
-        let about = About { people: names.who_serves(id), queue: Some(id), own, ..About::default() };
+        let about = About { people: names.who_serves(id), queues: BTreeSet::from([id]), own, ..About::default() };
         self.tell(Key::Queue(tenant, id), Topic::QueueUpdate, tenant, at, &queue, about)
     }
 
@@ -478,15 +491,16 @@ impl Publisher {
     }
 
     fn send(&self, topic: Topic, tenant: Option<Uuid>, at: Micros, data: Value, about: About, place: At) {
-        let About { people, extensions, queue, own, concealed, is_parting, places } = about;
-        let at = if at == 0 { Utc::now() } else { time(at) };
+        let About { people, extensions, queues, own, concealed, is_parting, places } = about;
+        let (at, is_timed) = if at == 0 { (Utc::now(), false) } else { (time(at), true) };
         self.live.bus.publish(New {
             topic,
             tenant,
             people,
             extensions,
-            queue,
+            queues,
             at,
+            is_timed,
             data,
             own,
             concealed,
@@ -529,8 +543,8 @@ fn of_call(call: &CallNow, recent: &CallNow, tenant: Uuid, names: &Names) -> (Va
             concealed.extensions.extend(leg.extension.clone().map(|number| (number, leg.agent_id)));
         }
     }
-    let queue = shown.queue_id;
-    (json!(shown), About { people, extensions, queue, own, concealed, ..About::default() })
+    let queues = shown.queue_id.into_iter().collect();
+    (json!(shown), About { people, extensions, queues, own, concealed, ..About::default() })
 }
 
 impl Live {

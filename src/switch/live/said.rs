@@ -60,6 +60,11 @@ pub enum What {
         is_up: bool,
         state: String,
     },
+    /// A switch has a gateway that it did not have, or no longer has one.
+    GatewayIs {
+        carrier: Uuid,
+        there: bool,
+    },
     Tapped(Tapped),
     /// What came of a command that was given in the background: by its job, the first line that the switch printed.
     Job(Uuid, String),
@@ -372,9 +377,12 @@ fn custom(event: &impl Headers, subclass: &str) -> Option<What> {
             let reached = event.header("Ping-Status")? == "Reachable";
             Some(What::Reached(text(event, "call-id")?, reached))
         }
+        // Of a gateway that does not register, no state is said (`sofia_reg_fire_custom_gateway_state_event` in sofia_reg.c).
+        "sofia::gateway_add" | "sofia::gateway_delete" => {
+            Some(What::GatewayIs { carrier: carrier(event)?, there: subclass == "sofia::gateway_add" })
+        }
         "sofia::gateway_state" => {
-            let name = event.header("Gateway")?;
-            let carrier = carried::carrier_of(name).filter(|carrier| carried::gateway(*carrier) == name)?;
+            let carrier = carrier(event)?;
             let is_up = event.header("Ping-Status").is_none_or(|status| status != "DOWN");
             Some(What::Gateway { carrier, is_up, state: text(event, "State")? })
         }
@@ -388,6 +396,12 @@ fn custom(event: &impl Headers, subclass: &str) -> Option<What> {
         })),
         _ => None,
     }
+}
+
+/// Whose gateway an event is about.
+fn carrier(event: &impl Headers) -> Option<Uuid> {
+    let name = event.header("Gateway")?;
+    carried::carrier_of(name).filter(|carrier| carried::gateway(*carrier) == name)
 }
 
 /// In `sofia::register`, `from-user` is the user in To: the extension (`sofia_reg_handle_register_token` in sofia_reg.c).

@@ -116,6 +116,18 @@ impl State {
                 self.gateways.insert(carrier, GatewayNow { is_up, state, since: Some(at) });
                 vec![Change::Gateway(carrier)]
             }
+            What::GatewayIs { carrier, there: true } => {
+                // One that registers says its state itself, perhaps before this.
+                if self.gateways.contains_key(&carrier) {
+                    return Vec::new();
+                }
+                let state = "NOREG".to_owned();
+                self.gateways.insert(carrier, GatewayNow { is_up: true, state, since: Some(at) });
+                vec![Change::Gateway(carrier)]
+            }
+            What::GatewayIs { carrier, there: false } => {
+                self.gateways.remove(&carrier).map(|_| Change::Gateway(carrier)).into_iter().collect()
+            }
         }
     }
 
@@ -151,6 +163,8 @@ impl State {
             }
             self.gateways.insert(carrier, GatewayNow { is_up: up, state, since });
         }
+        let gone = before.keys().filter(|carrier| !self.gateways.contains_key(carrier));
+        changes.extend(gone.map(|carrier| Change::Gateway(*carrier)));
         changes
     }
 

@@ -89,7 +89,7 @@ impl Filter {
             && self
                 .agent
                 .is_none_or(|agent| event.people.contains(&agent) && event.concealed.shows_agent(agent, self.person))
-            && self.queue.is_none_or(|queue| event.queue == Some(queue))
+            && self.queue.is_none_or(|queue| event.queues.contains(&queue))
     }
 }
 

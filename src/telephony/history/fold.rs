@@ -470,8 +470,8 @@ impl<'a> Fold<'a> {
     /// Transfers that people made: somebody who was on the call left it for that. The switch also notes those with which Dialplane leads a call
     /// on.
     fn transfers(&self) -> Vec<(&'a Told, &'a Transfer)> {
-        let leaves = |at: i64, of: &Told| {
-            let mut others = self.legs.iter().filter(|leg| leg.leg != of.leg && !leg.loopback);
+        let leaves = |at: i64, told: &Told| {
+            let mut others = self.legs.iter().filter(|leg| leg.leg != told.leg && !leg.loopback);
             others.any(|leg| {
                 leg.bridge.is_some_and(|bridge| bridge <= at + 999) && (at - 1000..=at + 2000).contains(&leg.end)
             })

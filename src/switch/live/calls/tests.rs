@@ -264,3 +264,28 @@ fn a_renamed_leg_stays_where_it_was() {
     assert_eq!(calls.of(id(1)).iter().map(|leg| leg.id).collect::<Vec<_>>(), [id(1), id(9)]);
     assert_eq!(calls.leg(id(1)).and_then(|leg| leg.partner), Some(id(9)));
 }
+
+#[test]
+fn a_list_repairs_what_events_did_not_tell() {
+    const LATER: Micros = NOW + 60_000_000;
+    let row = |leg: u128, state: &str| -> Row {
+        let row = json!({ "uuid": id(leg), "direction": "outbound", "callstate": state, "call_uuid": id(1), "name": "sofia/internal/x@y" });
+        serde_json::from_value(row).unwrap()
+    };
+    let pair = |a: u128, b: u128| Pair { uuid: id(a), b_uuid: id(b) };
+    let partner = |calls: &Calls, leg: u128| calls.leg(id(leg)).unwrap().partner;
+    // A third leg took the place of the second, and one holds: nobody heard of either.
+    let mut calls = after(a_call());
+    let rows = vec![row(1, "HELD"), row(2, "ACTIVE"), row(3, "ACTIVE")];
+    let changes = calls.read(rows.clone(), &[pair(1, 3)], LATER);
+    assert_eq!((partner(&calls, 1), partner(&calls, 2), partner(&calls, 3)), (Some(id(3)), None, Some(id(1))));
+    assert_eq!(calls.leg(id(1)).unwrap().phase, Phase::Held);
+    assert!(changes.contains(&Change::Call(id(1))), "whoever listens is told: {changes:?}");
+    // The same list again is no news.
+    let again = calls.read(rows, &[pair(1, 3)], LATER + 60_000_000);
+    assert!(!again.contains(&Change::Call(id(1))), "{again:?}");
+    // What was said a moment before the list was made counts more than the list.
+    let mut calls = after(a_call());
+    calls.read(vec![row(1, "HELD"), row(2, "ACTIVE"), row(3, "ACTIVE")], &[pair(1, 3)], NOW + 1_000_000);
+    assert_eq!((partner(&calls, 1), partner(&calls, 2)), (Some(id(2)), Some(id(1))));
+}

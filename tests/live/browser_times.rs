@@ -92,3 +92,68 @@ async fn the_times_of_the_phone_in_the_browser_are_written_down() {
     office.has_no_calls().await;
     office.close(vec![grace, joan]).await;
 }
+
+/// What a page holds after its garbage is collected: bytes of the heap, nodes of the document, and connections for sound that are not closed.
+async fn holds(person: &Person) -> (f64, f64, f64) {
+    for command in ["HeapProfiler.enable", "HeapProfiler.collectGarbage"] {
+        person.browser.devtools(command, serde_json::json!({})).await;
+    }
+    let heap = person.browser.devtools("Runtime.getHeapUsage", serde_json::json!({})).await;
+    let used = heap["usedSize"].as_f64().unwrap_or_else(|| panic!("{heap}"));
+    let nodes = person.measures("return document.getElementsByTagName('*').length").await;
+    (used, nodes, person.measures("return window.opened").await)
+}
+
+/// `DIALPLANE_CALLS=200` makes as many as docs/performance.md has.
+#[actix_web::test]
+async fn calls_in_a_row_leave_the_page_as_it_was() {
+    const FIRST: usize = 5;
+    let database = Database::new().await;
+    let Some(office) = Office::open(&database).await else { return };
+    office.listens().await;
+    let Some(grace) = office.person("Grace").await else { return };
+    let joan = office.person("Joan").await.unwrap();
+    for one in [&grace, &joan] {
+        // Counts connections without keeping them.
+        let script = "window.opened = 0; const Real = RTCPeerConnection;
+            window.RTCPeerConnection = class extends Real {
+              constructor(...all) { super(...all); window.opened += 1; }
+              close() { if (this.signalingState !== 'closed') window.opened -= 1; super.close(); } };";
+        one.browser.page.execute(script, vec![]).await.unwrap();
+    }
+    let calls = std::env::var("DIALPLANE_CALLS").ok().and_then(|calls| calls.parse().ok()).unwrap_or(15_usize);
+    let mut before = [(0.0, 0.0, 0.0); 2];
+    for call in 0..calls {
+        // Lists of calls and whatever is loaded once are there after the first few.
+        if call == FIRST {
+            before = [holds(&grace).await, holds(&joan).await];
+        }
+        joan.notes("rang", "card('ringing')").await;
+        grace.types(&joan.number).await;
+        grace.measures("click('[data-part=call]'); return 0").await;
+        joan.noted("rang").await;
+        joan.measures("click('[data-act=answer]'); return 0").await;
+        grace.sees("Talking").await;
+        joan.sees("Talking").await;
+        grace.click("Hang up").await;
+        grace.has_no_call().await;
+        joan.has_no_call().await;
+    }
+    let rounds = (calls - FIRST) as f64;
+    for (who, (person, before)) in [&grace, &joan].into_iter().zip(before).enumerate() {
+        let after = holds(person).await;
+        let each = (after.0 - before.0) / rounds;
+        println!(
+            "page {who}, {calls} calls: {} kB of heap, {each:.0} bytes more for each call, {} nodes (before: {})",
+            (after.0 / 1000.0).round(),
+            after.1,
+            before.1
+        );
+        // A list on the page may grow by a line; a session, a stream or a connection would be more.
+        assert!(each < 30_000.0, "{before:?} {after:?}");
+        assert!(after.1 < before.1 + 200.0, "{before:?} {after:?}");
+        assert!(after.2 < 1.0, "a connection is left open: {after:?}");
+    }
+    office.has_no_calls().await;
+    office.close(vec![grace, joan]).await;
+}

@@ -1,7 +1,16 @@
 //! How long the phone in the browser takes, at a real switch: prints medians for docs/performance.md. What they are is not asserted, as machines differ.
 
+use std::{path::Path, time::Duration};
+
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+};
+
 use crate::{
     browser_phone::{Office, Person},
+    chromium::Chromium,
     harness::Database,
 };
 
@@ -96,9 +105,9 @@ async fn the_times_of_the_phone_in_the_browser_are_written_down() {
 /// What a page holds after its garbage is collected: bytes of the heap, nodes of the document, and connections for sound that are not closed.
 async fn holds(person: &Person) -> (f64, f64, f64) {
     for command in ["HeapProfiler.enable", "HeapProfiler.collectGarbage"] {
-        person.browser.devtools(command, serde_json::json!({})).await;
+        person.browser.devtools(command, json!({})).await;
     }
-    let heap = person.browser.devtools("Runtime.getHeapUsage", serde_json::json!({})).await;
+    let heap = person.browser.devtools("Runtime.getHeapUsage", json!({})).await;
     let used = heap["usedSize"].as_f64().unwrap_or_else(|| panic!("{heap}"));
     let nodes = person.measures("return document.getElementsByTagName('*').length").await;
     (used, nodes, person.measures("return window.opened").await)
@@ -110,10 +119,11 @@ async fn calls_in_a_row_leave_the_page_as_it_was() {
     const FIRST: usize = 5;
     let database = Database::new().await;
     let Some(office) = Office::open(&database).await else { return };
-    office.listens().await;
     let Some(grace) = office.person("Grace").await else { return };
     let joan = office.person("Joan").await.unwrap();
     for one in [&grace, &joan] {
+        one.browser.page.refresh().await.unwrap();
+        one.browser.sees(&format!("Calls for {} ring here.", one.number)).await;
         // Counts connections without keeping them.
         let script = "window.opened = 0; const Real = RTCPeerConnection;
             window.RTCPeerConnection = class extends Real {
@@ -155,5 +165,99 @@ async fn calls_in_a_row_leave_the_page_as_it_was() {
         assert!(after.2 < 1.0, "a connection is left open: {after:?}");
     }
     office.has_no_calls().await;
+    office.close(vec![grace, joan]).await;
+}
+
+/// Seconds of processor time that a browser and all its processes have used.
+fn processor(browser: &Chromium) -> f64 {
+    let stats = std::fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| {
+        let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
+        // The name may have blanks and brackets.
+        let fields = stat[stat.rfind(')')? + 2..].split(' ').map(ToOwned::to_owned).collect::<Vec<_>>();
+        let id = entry.file_name().to_str()?.parse::<u32>().ok()?;
+        let ticks = fields[11].parse::<f64>().ok()? + fields[12].parse::<f64>().ok()?;
+        Some((id, fields[1].parse::<u32>().ok()?, ticks / 100.0))
+    });
+    let all = stats.collect::<Vec<_>>();
+    let (mut family, mut seconds) = (vec![browser.id()], 0.0);
+    while let Some(id) = family.pop() {
+        for (child, _, used) in all.iter().filter(|(_, parent, _)| *parent == id) {
+            family.push(*child);
+            seconds += used;
+        }
+    }
+    seconds
+}
+
+/// A page with JsSIP and nothing else, served to one browser.
+async fn bare_page() -> String {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/app/web/assets/jssip-3.13.8.min.js");
+    let script = std::fs::read_to_string(file).unwrap();
+    let page = format!("<!doctype html><title>Bare</title><audio autoplay></audio><script>{script}</script>");
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    actix_web::rt::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.read(&mut [0; 4096]).await;
+            let head = format!(
+                "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+                page.len()
+            );
+            let _ = stream.write_all((head + &page).as_bytes()).await;
+        }
+    });
+    url
+}
+
+#[actix_web::test]
+async fn what_the_page_costs_in_a_call_beside_jssip_alone_is_written_down() {
+    let database = Database::new().await;
+    let Some(office) = Office::open(&database).await else { return };
+    let Some(grace) = office.person("Grace").await else { return };
+    let joan = office.person("Joan").await.unwrap();
+    let long = std::env::var("DIALPLANE_CALLS").map_or(Duration::from_secs(5), |_| Duration::from_secs(30));
+    let used = async |browser: &Chromium| {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let before = processor(browser);
+        tokio::time::sleep(long).await;
+        (processor(browser) - before) / long.as_secs_f64()
+    };
+    let extension =
+        office.site.node.extension(office.tenant, json!({ "number": "1077", "voicemail_enabled": false })).await;
+    let bare = Chromium::start_with_microphone().await.unwrap();
+    bare.page.goto(&bare_page().await).await.unwrap();
+    let script = "const [url, user, password, to, done] = arguments;
+        const socket = new JsSIP.WebSocketInterface(url);
+        window.ua = new JsSIP.UA({ sockets: [socket], uri: `sip:${user}@acme.test`, password, session_timers: false });
+        window.ua.on('registered', () => {
+          window.call = window.ua.call(`sip:${to}@acme.test`, { mediaConstraints: { audio: true, video: false } });
+          window.call.connection.addEventListener('track', ({ streams }) => { document.querySelector('audio').srcObject = streams[0]; });
+          window.call.on('confirmed', () => done('talks'));
+          window.call.on('failed', ({ cause }) => done(cause)); });
+        window.ua.on('registrationFailed', ({ cause }) => done(cause));
+        window.ua.start();";
+    let text = |name: &str| extension[name].clone();
+    let url = json!(format!("ws://127.0.0.1:{}", office.switch.internal + 6));
+    let rings = async {
+        joan.sees("Answer").await;
+        joan.click("Answer").await;
+    };
+    let arguments = vec![url, text("sip_username"), text("sip_password"), json!(joan.number)];
+    let (talks, ()) = tokio::join!(bare.page.execute_async(script, arguments), rings);
+    assert_eq!(talks.unwrap(), Value::from("talks"));
+    let alone = used(&bare).await;
+    bare.page.execute("window.call.terminate(); window.ua.stop()", vec![]).await.unwrap();
+    joan.has_no_call().await;
+    bare.stop().await;
+
+    grace.calls(&joan.number).await;
+    joan.sees("Answer").await;
+    joan.click("Answer").await;
+    grace.sees("Talking").await;
+    let page = used(&grace.browser).await;
+    grace.click("Hang up").await;
+    joan.has_no_call().await;
+    println!("in a call: {page:.3} processors for the page, {alone:.3} for JsSIP alone: {:.2} times", page / alone);
+    assert!(alone > 0.0 && page > 0.0, "both are measured");
     office.close(vec![grace, joan]).await;
 }

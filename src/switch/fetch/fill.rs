@@ -17,7 +17,7 @@ use super::{
     cache::{CachedAnswer, Key, Rung, Vary},
     config_store, documents,
     key::KeyText,
-    outgoing::Outgoing,
+    leaves::Outgoing,
     placed::PlacedCall,
     readers::ReadError,
     render::{self, At, Digest, RenderError, Shown},

@@ -22,6 +22,7 @@ pub mod form;
 mod guesses;
 mod key;
 mod late;
+mod leaves;
 pub mod listener;
 pub mod metrics;
 mod outgoing;
@@ -57,7 +58,7 @@ use self::{
     fill::{Filled, Question},
     flight::Flights,
     key::KeyText,
-    outgoing::Outgoing,
+    leaves::Outgoing,
     plans::Plans,
     readers::Readers,
     render::Digest,

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::{
     Fetch, Reply, Source,
     call_store::{self, Leaving, LeavingRow},
+    leaves::Outgoing,
     placed::PlacedCall,
     plans::Known,
     render,
@@ -53,24 +54,6 @@ pub(super) enum Decision {
 impl From<(Reply, Source)> for Decision {
     fn from((reply, source): (Reply, Source)) -> Self {
         Self::Answer(reply, source)
-    }
-}
-
-/// A call that leaves the platform.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Outgoing {
-    Emergency(String),
-    Outside(Callee),
-}
-
-impl Outgoing {
-    /// Returns the route as `Err` if it stays on the platform.
-    pub(super) fn of(route: Route) -> Result<Self, Route> {
-        match route {
-            Route::Emergency { number } => Ok(Self::Emergency(number)),
-            Route::Outside(callee) => Ok(Self::Outside(callee)),
-            route => Err(route),
-        }
     }
 }
 

@@ -19,7 +19,7 @@ use crate::{
         Fetch, PUBLIC,
         cache::{CachedAnswer, Vary},
         call_store,
-        outgoing::Outgoing,
+        leaves::Outgoing,
         placed::PlacedCall,
         plans::{self, Known},
         readers::ReadError,

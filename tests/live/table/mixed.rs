@@ -36,8 +36,10 @@ pub fn rows() -> Vec<Row> {
             "mixed: without call waiting, follow-me rings the other number while the phone is in a call",
             FOUR,
             async |t| {
-                t.handle(1, json!({ "busy_on_busy": true, "follow_me": [{ "number": "1002" }] })).await;
+                t.handle(1, json!({ "busy_on_busy": true })).await;
                 let (_own, _other) = t.connect(3, 1).await;
+                // Only now, so that the other number has not rung for the first call.
+                t.handle(1, json!({ "busy_on_busy": true, "follow_me": [{ "number": "1002" }] })).await;
                 let call = t.phone(0).calls("1001");
                 let two = t.phone(2).rings().await.answers().await;
                 call.answered().await;

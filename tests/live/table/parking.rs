@@ -24,27 +24,34 @@ pub fn rows() -> Vec<Row> {
             let back = back.answers().await;
             t.talk((&call, t.phone(0)), (&back, t.phone(1))).await;
         }),
-        row("whoever parks by asking first hears the slot, and the caller waits in that one", THREE, async |t| {
-            t.settings(json!({ "routing": { "park_seconds": 10 } })).await;
-            let one = next_tone();
-            write_sound(&t.switch.folder.join("sounds/digits/1.wav"), &tone(one, 1));
-            let (call, first) = t.connect(0, 1).await;
-            first.holds().await;
-            let asks = t.phone(1).calls("*68");
-            asks.answered().await;
-            asks.hears_tone(one).await;
-            is_parked(&t, 1).await;
-            assert_eq!(first.refers_to_call(&asks).await, 202);
-            first.ended().await;
-            asks.ended().await;
-            is_parked(&t, 1).await;
-            let lot = format!("valet_info park@{}", t.domain());
-            t.until("nothing else is parked", move |switch| switch.api(&lot).matches("</extension>").count() == 1)
-                .await;
-            let fetched = t.phone(2).calls("*681");
-            fetched.answered().await;
-            t.talk((&call, t.phone(0)), (&fetched, t.phone(2))).await;
-        }),
+        row(
+            "whoever parks by asking first hears the slot, and the caller waits in that one",
+            Needs::phones(4),
+            async |t| {
+                // The first two slots are taken, so that this row's sound is no other row's.
+                let three = next_tone();
+                write_sound(&t.switch.folder.join("sounds/digits/3.wav"), &tone(three, 1));
+                let _waiting = ["*681", "*682"].map(|slot| t.phone(2).calls(slot));
+                is_parked(&t, 1).await;
+                is_parked(&t, 2).await;
+                let (call, first) = t.connect(0, 1).await;
+                first.holds().await;
+                let asks = t.phone(1).calls("*68");
+                asks.answered().await;
+                asks.hears_tone(three).await;
+                is_parked(&t, 3).await;
+                assert_eq!(first.refers_to_call(&asks).await, 202);
+                first.ended().await;
+                asks.ended().await;
+                is_parked(&t, 3).await;
+                let lot = format!("valet_info park@{}", t.domain());
+                t.until("nothing else is parked", move |switch| switch.api(&lot).matches("</extension>").count() == 3)
+                    .await;
+                let fetched = t.phone(3).calls("*683");
+                fetched.answered().await;
+                t.talk((&call, t.phone(0)), (&fetched, t.phone(3))).await;
+            },
+        ),
         row("parked in any slot, and fetched by another phone", THREE, async |t| {
             let (call, rings) = t.connect(0, 1).await;
             assert_eq!(rings.refers("*68").await, 202);

@@ -79,7 +79,7 @@ def people(client, tenant, wanted):
         body = m.NewAgents.from_dict({"agents": new})
         report = done(create_agents.sync_detailed(client=client, tenant_id=tenant, body=body))
         for line in report.to_dict()["lines"]:
-            phones[line["email"].lower()] = m.AgentExtension.from_dict(line["agent"]["extensions"][0] | {"status": "active"})
+            phones[line["email"].lower()] = m.AgentExtension.from_dict(line["agent"]["extensions"][0])
     requests["people"] = requests["all"] - before
     return {email: phone for email, phone in phones.items() if email in wanted}
 

@@ -297,7 +297,8 @@ const ABOUT: &str = "The control plane of a FreeSWITCH fleet.
 **Who asks.** Send a key as `X-API-Key`, or an access token as `Authorization: Bearer …`. What belongs to another tenant is 404.
 
 **Tenants.** Paths below `/v1/tenants/{tenant_id}` name the tenant. Elsewhere it is the tenant of whoever asks; platform administrators name \
-it with `?tenant_id=`.
+it with `?tenant_id=`. Lists of what belongs to the platform or to a tenant (carriers, keys, webhooks) take `?tenant_id=` as a filter. A tenant \
+that does not exist is 404, also for lists.
 
 **Lists** come in pages: `limit`, and `cursor` with the `next_cursor` of the page before. Query parameters that an operation does not have \
 are refused.
@@ -317,7 +318,7 @@ reaches an emergency service.** `/v1/sandbox/calls` plays calls, and `/v1/sandbo
 **Times** are UTC (RFC 3339), numbers E.164, money whole millionths of the currency's unit.
 
 **Versions.** Within `/v1`, fields, parameters, codes and operations are only added: ignore what you don't know. What is to go answers \
-with `Deprecation` and `Sunset` headers for at least a year before.";
+with `Deprecation` (RFC 9745) and `Sunset` (RFC 8594) headers for at least a year before, and is marked here.";
 
 #[derive(OpenApi)]
 #[openapi(

@@ -101,7 +101,7 @@ impl Outcome {
         Ok(Self { status: StatusCode::CREATED, body: json(body)?, version: None, location: None })
     }
 
-    /// 201 for what never changes, and so has no version.
+    /// 201 for what nobody changes, and so has no version.
     pub fn made_at(body: &impl Serialize, location: String) -> Result<Self, Problem> {
         Ok(Self { status: StatusCode::CREATED, body: json(body)?, version: None, location: Some(location) })
     }

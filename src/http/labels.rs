@@ -19,7 +19,7 @@ use crate::{
         sorting::Sorted,
     },
     node::changes::{Audit, Change},
-    text::Code,
+    text::{Code, Why},
 };
 
 pub use crate::model::labels::{Kind, With};
@@ -166,7 +166,8 @@ async fn keep<T: Thing>(
     if let Some(external_id) = after.external_id.as_ref().filter(|wanted| before.external_id.as_ref() != Some(wanted)) {
         store::hold(change.db(), kind.name(), scope, external_id).await?;
         if let Some(other) = store::whose(change.db(), kind, scope, external_id).await?.filter(|other| *other != id) {
-            return Err(taken(kind, external_id, other));
+            let used = store::used(change.db(), kind, other).await?;
+            return Err(Error::Taken(why_taken(kind, external_id, other), used.into_iter().collect()));
         }
     }
     store::set(change.db(), kind, scope, id, &after).await?;
@@ -189,8 +190,11 @@ async fn keep<T: Thing>(
 
 /// The refusal of an external id that another thing has.
 pub(super) fn taken(kind: Kind, external_id: &ExternalId, other: Uuid) -> Error {
-    let why = Code::ExternalIdTaken.with("external_id", external_id);
-    why.with("kind", kind.name()).with("id", other).into()
+    why_taken(kind, external_id, other).into()
+}
+
+fn why_taken(kind: Kind, external_id: &ExternalId, other: Uuid) -> Why {
+    Code::ExternalIdTaken.with("external_id", external_id).with("kind", kind.name()).with("id", other)
 }
 
 /// Labels as the audit log shows them.

@@ -6,7 +6,10 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 
-use crate::model::labels::{ExternalId, Kind, Labels};
+use crate::model::{
+    labels::{ExternalId, Kind, Labels},
+    used::{Used, UsedKind},
+};
 
 pub async fn get(db: &mut PgConnection, id: Uuid) -> sqlx::Result<Option<Labels>> {
     let row = sqlx::query!(
@@ -55,6 +58,35 @@ pub async fn whose(
     external_id: &ExternalId,
 ) -> sqlx::Result<Option<Uuid>> {
     named(db, kind, scope, external_id.as_str()).await
+}
+
+/// What has labels, as people know it.
+pub async fn used(db: &mut PgConnection, kind: Kind, id: Uuid) -> sqlx::Result<Option<Used>> {
+    // Tenants may not read this table.
+    if kind == Kind::Switch {
+        let name = sqlx::query_scalar!("select name from switches where id = $1", id).fetch_optional(db).await?;
+        return Ok(name.map(|name| Used { kind: UsedKind::Switch, id, name }));
+    }
+    sqlx::query_as!(
+        Used,
+        r#"select kind as "kind!: UsedKind", id as "id!", name as "name!" from (
+              select 'tenant' as kind, id, domain as name from tenants where id = $1
+              union all select 'cluster', id, name from clusters where id = $1
+              union all select 'carrier', id, name from carriers where id = $1
+              union all select 'key', id, name from api_keys where id = $1
+              union all select 'webhook', id, url from webhooks where id = $1
+              union all select 'extension', id, number from extensions where id = $1
+              union all select 'agent', id, email from users where id = $1
+              union all select 'group', id, coalesce(shown_name, name) from groups where id = $1
+              union all select kind, id, name from destinations where id = $1
+              union all select 'entry', id, name from dialplan_entries where id = $1
+              union all select 'number', id, number from numbers where id = $1
+              union all select 'pool', id, first_number || '-' || last_number from extension_pools where id = $1
+              union all select 'contact', id, name from contacts where id = $1) found"#,
+        id
+    )
+    .fetch_optional(db)
+    .await
 }
 
 /// The same, for what somebody looks for.

@@ -258,7 +258,7 @@ impl From<Error> for Problem {
                 let why = used::why(&used_by);
                 Self { used_by, ..why.into() }
             }
-            Error::Taken(why, by) => Self { used_by: vec![by], ..why.into() },
+            Error::Taken(why, used_by) => Self { used_by, ..why.into() },
             Error::Invalid { field, why } => Self::of_field(field, why),
             Error::InvalidAt { field, why } => Self::of_field(field, why),
             Error::Query { field, why } => Self::of_field(field, why).with_status(StatusCode::BAD_REQUEST),

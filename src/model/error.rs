@@ -17,9 +17,9 @@ pub enum Error {
     /// Something still uses it, and has to change first.
     #[error("{}", used::why(.0))]
     InUse(Vec<Used>),
-    /// Something else has this name already.
+    /// These are in the way: one that has the name already, or the first of those that it still has.
     #[error("{0}")]
-    Taken(Why, Used),
+    Taken(Why, Vec<Used>),
     #[error("{field} {why}")]
     Invalid { field: &'static str, why: Why },
     /// Like `Invalid`, for a field whose name is only known when it is read, such as an element of a list.
@@ -85,7 +85,7 @@ impl Error {
 
     /// Something else has this name already: this one.
     pub fn taken(why: impl Into<Why>, kind: UsedKind, id: uuid::Uuid, name: &impl ToString) -> Self {
-        Self::Taken(why.into(), Used { kind, id, name: name.to_string() })
+        Self::Taken(why.into(), vec![Used { kind, id, name: name.to_string() }])
     }
 
     pub fn query(field: &'static str, why: impl Into<Why>) -> Self {

@@ -70,14 +70,6 @@ impl PageQuery {
         let after = self.after()?.map(|bytes| String::from_utf8(bytes).map_err(|_| wrong_cursor())).transpose()?;
         Ok(KeyWindow { after, limit: self.limit()? })
     }
-
-    /// The page of a list that rules keep short and that is at hand whole. It is sorted by its keys.
-    pub fn of_all<T>(&self, mut items: Vec<T>, key: impl Fn(&T) -> String) -> Result<Page<T>> {
-        let window = self.key_window()?;
-        items.sort_by_cached_key(|item| key(item));
-        items.retain(|item| window.after.as_ref().is_none_or(|after| key(item) > *after));
-        Ok(window.page(items, key))
-    }
 }
 
 impl KeyWindow {

@@ -5,6 +5,9 @@ use uuid::Uuid;
 
 use crate::text::{Code, Why};
 
+/// How many of each kind are named at most where there may be thousands.
+pub const MOST_NAMED: i64 = 20;
+
 /// One thing that uses another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Used {
@@ -39,6 +42,8 @@ pub enum UsedKind {
     Cluster,
     Switch,
     Contact,
+    Key,
+    Webhook,
     /// A range of numbers for extensions.
     Pool,
     /// A dialplan entry.
@@ -67,6 +72,8 @@ impl UsedKind {
             Self::Cluster => "cluster",
             Self::Switch => "switch",
             Self::Contact => "contact",
+            Self::Key => "key",
+            Self::Webhook => "webhook",
             Self::Pool => "pool",
             Self::Entry => "entry",
             Self::SpeedDial => "speed_dial",

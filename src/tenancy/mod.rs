@@ -83,6 +83,22 @@ pub struct DetachQuery {
     pub detach: bool,
 }
 
+/// A list of things of the platform and of tenants.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct OfTenantQuery {
+    /// Only those of this tenant. For platform administrators; others see their own tenant's.
+    pub tenant_id: Option<Uuid>,
+}
+
+impl OfTenantQuery {
+    /// The tenant whose things are listed; all of them if it is none. Whom `Actor` lets through may ask for it.
+    #[must_use]
+    pub fn of(&self, actor: &Actor) -> Option<Uuid> {
+        actor.tenant.or(self.tenant_id)
+    }
+}
+
 /// The tenant that a request is about. Only the platform needs to name one; otherwise it is the caller's own.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]

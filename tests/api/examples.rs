@@ -34,7 +34,7 @@ fn lasting(value: &Value, field: &str, names: &BTreeMap<String, String>) -> Valu
                 return (*shown).into();
             }
             if text.contains("/v1/shared-recordings/") {
-                return "https://dialplane.example/v1/shared-recordings/{recording}?tenant_id={tenant}&until=1795780800&signature=…".into();
+                return "https://dialplane.example/v1/shared-recordings/{recording}?tenant_id={tenant}&until=1795780800&signature=Q7c3bWvXk2".into();
             }
             if text.starts_with("dpk_") {
                 return "dpk_Hj3kQ9".into();
@@ -290,8 +290,23 @@ async fn a_change_that_changes_nothing_leaves_no_trace() {
         (path("settings"), settings),
         (path("retention"), json!({ "calls_days": null })),
     ];
+    let call = node.call(tenant).await;
+    let recording = node.recording(call).await;
+    let [call, recording] =
+        [("calls", call), ("recordings", recording)].map(|(what, id)| format!("/v1/{what}/{id}{asked}"));
+    let labelled = json!({ "notes": "Called back", "tags": ["vip"] });
+    assert_eq!(node.api("PATCH", &call, labelled.clone()).await.status, 200);
+    assert_eq!(node.api("PATCH", &recording, json!({ "legal_hold": "Case 7" })).await.status, 200);
+    assert_eq!(node.api("PATCH", &path("usage-limits"), json!({ "calls": 4000 })).await.status, 200);
     let trace =
-        "select (select count(*) from audit_log) + (select coalesce(sum(generation), 0)::bigint from generation)";
+        "select (select count(*) from audit_log) + (select coalesce(sum(generation), 0)::bigint from generation)
+                      + (select count(*) from rate_sheets) + (select count(*) from webhook_events)";
+    let further = [
+        (call, labelled),
+        (recording, json!({ "legal_hold": "Case 7" })),
+        (path("usage-limits"), json!({ "calls": 4000 })),
+    ];
+    let cases = cases.into_iter().chain(further);
     let before = database.count(trace).await;
     for (path, body) in cases {
         let shown = node.api("GET", &path, Value::Null).await;
@@ -302,6 +317,48 @@ async fn a_change_that_changes_nothing_leaves_no_trace() {
         }
         assert_eq!(node.api("GET", &path, Value::Null).await.json(), shown.json(), "{path}");
         assert_eq!(database.count(trace).await, before, "{path} left a trace");
+    }
+    // What has no version of its own.
+    let sheet = "prefix,price,effective_date\n49,0.01,\n33,0.02,2099-12-15\n";
+    let key = ("X-API-Key", node.key.as_str());
+    let rates = async |sheet: &str| {
+        let headers = [key, ("Content-Type", "text/csv")];
+        let path = format!("/v1/carriers/{carrier}/rates");
+        send(node.app.app_address, "PUT", &path, &headers, sheet.as_bytes()).await
+    };
+    let assign =
+        (format!("/v1/phone-numbers/{number}/assign{asked}"), "POST", json!({ "agent_id": agent, "daily_limit": 7 }));
+    let choice =
+        (format!("/v1/phone-numbers/agent/{agent}{asked}"), "PATCH", json!({ "choice": "fixed", "number_id": number }));
+    let status = (format!("/v1/agents/{agent}/status{asked}"), "PUT", json!({ "status": "away" }));
+    let many = (
+        format!("/v1/phone-numbers/bulk{asked}"),
+        "PATCH",
+        json!({ "changes": [{ "key": "+12025550123", "set": { "provider": "Acme" } }] }),
+    );
+    for (path, method, body) in [assign, choice, status, many] {
+        let first = node.api(method, &path, body.clone()).await;
+        assert_eq!(first.status, 200, "{path}: {}", first.text());
+        let before = database.count(trace).await;
+        for _ in 0..2 {
+            assert_eq!(node.api(method, &path, body.clone()).await.status, 200, "{path}");
+        }
+        assert_eq!(database.count(trace).await, before, "{path} left a trace");
+    }
+    let first = rates(sheet).await;
+    assert_eq!((first.status, &first.json()["changed"]), (201, &json!(true)), "{}", first.text());
+    let carrier = async || node.api("GET", &format!("/v1/carriers/{carrier}"), Value::Null).await.json();
+    let (shown, before) = (carrier().await, database.count(trace).await);
+    // The same prices in another order, and with the day on which the first price began.
+    let other = "prefix,price,effective_date\n33,0.02,2099-12-15\n49,0.01,2020-01-01\n";
+    for same in [sheet, sheet, other] {
+        let again = rates(same).await;
+        assert_eq!((again.status, &again.json()["changed"]), (200, &json!(false)), "{}", again.text());
+        assert_eq!((carrier().await, database.count(trace).await), (shown.clone(), before), "{same} left a trace");
+    }
+    for other in ["49,0.01\n33,0.02\n", "49,0.01\n33,0.02\n34,0.01\n", "49,0.01\n33,0.02\n", "49,0.01,30\n33,0.02\n"] {
+        let changed = rates(other).await;
+        assert_eq!((changed.status, &changed.json()["changed"]), (201, &json!(true)), "{other}: {}", changed.text());
     }
     node.stop().await;
 }

@@ -347,6 +347,9 @@ async fn everything_has_an_external_id_and_metadata_and_is_found_by_them() {
             let problem = refused.json();
             assert_eq!(problem["code"], "external_id_taken", "{name}: {problem}");
             assert_eq!((&problem["params"]["kind"], &problem["params"]["id"]), (&json!(name), &json!(id)), "{name}");
+            let ways = problem["used_by"].as_array().unwrap_or_else(|| panic!("{name}: {problem}"));
+            assert_eq!((ways.len(), &ways[0]["id"]), (1, &json!(id)), "{name}: {problem}");
+            assert!(ways[0]["name"].as_str().is_some_and(|name| !name.is_empty()), "{name}: {problem}");
         }
         assert_eq!(traces(&database).await, before, "{name}: nothing is left of what was refused");
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::harness::{Database, Node};
+use crate::harness::{Database, Node, send};
 
 /// All items of a list, read in pages of two.
 async fn all(node: &Node, path: &str) -> Vec<Value> {
@@ -278,5 +278,259 @@ async fn a_list_is_expanded_by_what_people_ask_for_next() {
         let refused = node.api("GET", &wrong, Value::Null).await;
         assert_eq!(refused.status, 400, "{wrong}: {}", refused.text());
     }
+    node.stop().await;
+}
+
+/// The path with a further parameter.
+fn and(path: &str, parameter: &str) -> String {
+    format!("{path}{}{parameter}", if path.contains('?') { '&' } else { '?' })
+}
+
+#[actix_web::test]
+async fn lists_of_what_happened_and_of_what_is_noted_can_be_read_from_either_end() {
+    let database = Database::new().await;
+    let node = Node::start(&database).await;
+    let tenant = node.tenant("acme.test").await;
+    let made = async |method: &str, path: &str, new: Value| {
+        let made = node.api(method, path, new).await;
+        assert!(made.status < 300, "{path}: {}", made.text());
+        made
+    };
+    let mut calls = Vec::new();
+    for _ in 0..3 {
+        calls.push(node.call(tenant).await);
+        node.recording(calls[calls.len() - 1]).await;
+    }
+    for n in 0..3 {
+        let person = json!({ "numbers": [format!("+4915112345{n:03}")] });
+        made("POST", &format!("/v1/erasures?tenant_id={tenant}"), person).await;
+    }
+    for (number, reason) in [("7100", "a"), ("710", "b"), ("7099", "c")] {
+        let held = json!({ "number": number, "reason": reason });
+        made("POST", &format!("/v1/tenants/{tenant}/reserved-numbers"), held).await;
+    }
+    let cluster = json!({ "name": "East", "region": "eu", "max_tenants": 10 });
+    let cluster = made("POST", "/v1/clusters", cluster).await.id();
+    for module in ["local_stream.conf", "voicemail.conf", "json_cdr.conf"] {
+        let xml = json!({ "xml": format!("<configuration name=\"{module}\"><settings/></configuration>") });
+        made("PUT", &format!("/v1/clusters/{cluster}/configuration/{module}"), xml).await;
+    }
+    let carrier = json!({ "name": "One", "config": { "host": "127.0.0.1:5999" } });
+    let carrier = made("POST", "/v1/carriers", carrier).await.id();
+    let headers = [("X-API-Key", node.key.as_str()), ("Content-Type", "text/csv")];
+    let sheet = b"prefix,price,effective_date\n49,0.02,\n1,0.01,\n49,0.03,2099-01-01\n4930,0.01,\n";
+    let rates = format!("/v1/carriers/{carrier}/rates");
+    assert_eq!(send(node.app.app_address, "PUT", &rates, &headers, sheet).await.status, 201);
+    let webhook = json!({ "url": "https://hooks.test/x", "tenant_id": tenant, "topics": ["call:ended"] });
+    let webhook = made("POST", "/v1/webhooks", webhook).await.id();
+    for _ in 0..3 {
+        made("POST", &format!("/v1/webhooks/{webhook}/test"), Value::Null).await;
+    }
+    for url in ["https://b.test/", "https://A.test/", "https://c.test/"] {
+        made("POST", "/v1/webhooks", json!({ "url": url, "topics": ["call:ended"] })).await;
+    }
+    let mut template = node.api("GET", "/v1/templates/default", Value::Null).await.json();
+    template["name"] = json!("own");
+    for seconds in [21, 22, 23] {
+        template["settings"]["calling"]["ring_seconds"] = json!(seconds);
+        made("PUT", "/v1/templates/own", template.clone()).await;
+    }
+
+    // Each list, its orders, and the member that the order is about; the first is the usual one.
+    let of_tenant = |what: &str| format!("/v1/{what}?tenant_id={tenant}");
+    let lists = [
+        (and(&of_tenant("audit"), "action=create"), vec![("-at", "id"), ("at", "id")]),
+        (of_tenant("recordings"), vec![("-began_at", "began_at"), ("began_at", "began_at")]),
+        // What is done in the background changes some members meanwhile.
+        (and(&of_tenant("erasures"), "fields=id"), vec![("created_at", "id"), ("-created_at", "id")]),
+        (format!("/v1/tenants/{tenant}/reserved-numbers"), vec![("number", "number"), ("-number", "number")]),
+        (
+            format!("/v1/clusters/{cluster}/configuration"),
+            vec![("name", "name"), ("-name", "name"), ("updated_at", "updated_at"), ("-updated_at", "updated_at")],
+        ),
+        (rates, vec![("prefix", "prefix"), ("-prefix", "prefix")]),
+        (format!("/v1/webhooks/{webhook}/deliveries?fields=id"), vec![("-created_at", "id"), ("created_at", "id")]),
+        (
+            "/v1/webhooks?fields=id,url".into(),
+            vec![("created_at", "id"), ("-created_at", "id"), ("url", "url"), ("-url", "url")],
+        ),
+        ("/v1/templates".into(), vec![("name", "name"), ("-name", "name")]),
+        ("/v1/templates/own/versions".into(), vec![("-version", "version"), ("version", "version")]),
+    ];
+    for (list, orders) in lists {
+        let usual = all(&node, &list).await;
+        assert!(usual.len() >= 3, "{list}: {}", usual.len());
+        let mut cursors = Vec::new();
+        for (at, (sort, member)) in orders.iter().enumerate() {
+            let sorted = all(&node, &and(&list, &format!("sort={sort}"))).await;
+            assert_eq!(sorted.len(), usual.len(), "{list} by {sort}");
+            assert!(usual.iter().all(|item| sorted.contains(item)), "{list} by {sort}: every item, once");
+            let mut keys = sorted
+                .iter()
+                .map(|item| match &item[*member] {
+                    Value::Number(number) => (number.as_i64().unwrap(), String::new()),
+                    // Shorter numbers are lower.
+                    Value::String(text) if *member == "number" => (text.parse().unwrap(), String::new()),
+                    value => (0, value.as_str().unwrap().to_lowercase()),
+                })
+                .collect::<Vec<_>>();
+            if sort.starts_with('-') {
+                keys.reverse();
+            }
+            assert!(keys.is_sorted(), "{list} by {sort}: {keys:?}");
+            if at == 0 {
+                assert_eq!(sorted, usual, "{list}: it is the usual order");
+            }
+            let first = node.api("GET", &and(&list, &format!("limit=2&sort={sort}")), Value::Null).await.json();
+            cursors.push((sort, first["next_cursor"].as_str().unwrap().to_owned()));
+        }
+        // A cursor belongs to its order.
+        for (sort, cursor) in &cursors {
+            for (other, _) in cursors.iter().filter(|(other, _)| other != sort) {
+                let asked = and(&list, &format!("sort={other}&cursor={cursor}"));
+                let refused = node.api("GET", &asked, Value::Null).await;
+                assert_eq!(
+                    (refused.status, &refused.json()["field"]),
+                    (400, &json!("cursor")),
+                    "{list}: {sort}, {other}"
+                );
+            }
+        }
+        let refused = node.api("GET", &and(&list, "sort=colour"), Value::Null).await;
+        assert_eq!((refused.status, &refused.json()["field"]), (400, &json!("sort")), "{list}");
+    }
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn lists_of_what_goes_on_are_sorted_and_show_the_members_that_are_asked_for() {
+    let database = Database::new().await;
+    let node = Node::start(&database).await;
+    let described = send(node.app.app_address, "GET", "/openapi.json", &[], b"").await.json();
+    let lists = described["paths"].as_object().unwrap().iter().filter(|(path, _)| path.starts_with("/v1/live/"));
+    let lists = lists.filter(|(_, methods)| methods.get("get").is_some()).collect::<Vec<_>>();
+    assert_eq!(lists.len(), 7);
+    for (path, methods) in lists {
+        let takes = |name: &str| methods["get"]["parameters"].as_array().unwrap().iter().any(|it| it["name"] == name);
+        assert!(takes("sort") && takes("fields"), "{path}");
+        let refused = node.api("GET", &format!("{path}?sort=colour"), Value::Null).await.json();
+        let known = refused["params"]["known"].as_str().unwrap().to_owned();
+        for sort in known.split(", ") {
+            let answer = node.api("GET", &format!("{path}?sort={sort}&fields=at"), Value::Null).await;
+            let may = answer.status == 200 || answer.json()["code"] == "unknown_member";
+            assert!(may, "{path}: {sort}: {}", answer.text());
+            assert_eq!(
+                node.api("GET", &format!("{path}?sort={sort}"), Value::Null).await.status,
+                200,
+                "{path}: {sort}"
+            );
+        }
+        let refused = node.api("GET", &format!("{path}?fields=colour"), Value::Null).await;
+        assert_eq!((refused.status, &refused.json()["code"]), (400, &json!("unknown_member")), "{path}");
+    }
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn further_lists_are_filtered_by_what_their_items_say() {
+    let database = Database::new().await;
+    let node = Node::start(&database).await;
+    let tenant = node.tenant("acme.test").await;
+    for (name, email, number) in [
+        ("Ada", "ada@beta.test", "+4915112345001"),
+        ("Adam", "adam@beta.test", "+4915112345002"),
+        ("Grace", "grace@beta.test", "+4915112345003"),
+    ] {
+        let contact = json!({ "name": name, "email": email, "numbers": [number] });
+        assert_eq!(node.api("POST", &format!("/v1/contacts?tenant_id={tenant}"), contact).await.status, 201);
+    }
+    for (name, status) in [("East", "active"), ("West", "draining")] {
+        let made = json!({ "name": name, "region": "eu", "max_tenants": 10 });
+        let made = node.api("POST", "/v1/clusters", made).await.id();
+        assert_eq!(node.api("PATCH", &format!("/v1/clusters/{made}"), json!({ "status": status })).await.status, 200);
+    }
+    for (url, enabled) in [("https://a.test/", true), ("https://b.test/", false)] {
+        let webhook = json!({ "url": url, "topics": ["call:ended"], "enabled": enabled });
+        assert_eq!(node.api("POST", "/v1/webhooks", webhook).await.status, 201);
+    }
+    for number in ["7100", "7101"] {
+        let held = json!({ "number": number, "reason": "x" });
+        let path = format!("/v1/tenants/{tenant}/reserved-numbers");
+        assert_eq!(node.api("POST", &path, held).await.status, 201);
+    }
+    for (list, count) in [
+        (format!("/v1/contacts?tenant_id={tenant}&name=ada"), 2),
+        (format!("/v1/contacts?tenant_id={tenant}&email=ADAM@beta.test"), 1),
+        (format!("/v1/contacts?tenant_id={tenant}&number=%2B4915112345003"), 1),
+        (format!("/v1/contacts?tenant_id={tenant}&number=%2B4915112345009"), 0),
+        ("/v1/clusters?status=draining".into(), 1),
+        ("/v1/webhooks?url=A.test".into(), 1),
+        ("/v1/webhooks?enabled=false".into(), 1),
+        ("/v1/templates?name=defa".into(), 1),
+        (format!("/v1/tenants/{tenant}/reserved-numbers?number=7101"), 1),
+        (format!("/v1/erasures?tenant_id={tenant}&state=finished"), 0),
+    ] {
+        let answer = node.api("GET", &list, Value::Null).await;
+        assert_eq!(answer.status, 200, "{list}: {}", answer.text());
+        assert_eq!(answer.items().as_array().unwrap().len(), count, "{list}: {}", answer.text());
+    }
+    node.stop().await;
+}
+
+/// Lists with one order only: conversations are read from their end, records that nobody can read say little, and the log of calls to the outside
+/// is followed by `before`.
+const ONE_ORDER: [&str; 5] = [
+    "/v1/call-records/unreadable",
+    "/v1/chat/messages",
+    "/v1/chat/notices",
+    "/v1/tenants/{tenant_id}/outbound-calls",
+    "/v1/unreadable-records",
+];
+
+#[actix_web::test]
+async fn every_other_list_has_orders_and_each_of_them_answers() {
+    let database = Database::new().await;
+    let node = Node::start(&database).await;
+    let tenant = node.api("POST", "/v1/tenants", json!({ "domain": "try.test", "sandbox": true })).await.id();
+    let described = send(node.app.app_address, "GET", "/openapi.json", &[], b"").await.json();
+    let mut asked = 0;
+    for (path, methods) in described["paths"].as_object().unwrap() {
+        let get = &methods["get"];
+        if !get["responses"]["200"].to_string().contains("Page_") {
+            continue;
+        }
+        let takes = |name: &str| {
+            get["parameters"].as_array().unwrap().iter().any(|it| it["name"] == name && it["in"] == "query")
+        };
+        assert_eq!(takes("sort"), !ONE_ORDER.contains(&path.as_str()), "{path}");
+        let place = path.replace("{tenant_id}", &tenant.to_string());
+        if !takes("sort") || place.contains('{') {
+            continue;
+        }
+        let place = if takes("tenant_id") { format!("{place}?tenant_id={tenant}") } else { place };
+        let refused = node.api("GET", &and(&place, "sort=colour"), Value::Null).await;
+        // Only people write to each other, and voicemail is asked of switches.
+        if [403, 503].contains(&refused.status) || path == "/v1/voicemail" {
+            continue;
+        }
+        assert_eq!(
+            (refused.status, &refused.json()["code"]),
+            (400, &json!("unknown_sort")),
+            "{path}: {}",
+            refused.text()
+        );
+        for sort in refused.json()["params"]["known"].as_str().unwrap().split(", ") {
+            let answer = node.api("GET", &and(&place, &format!("limit=1&sort={sort}")), Value::Null).await;
+            assert_eq!(answer.status, 200, "{path} by {sort}: {}", answer.text());
+            if let Some(next) = answer.json()["next_cursor"].as_str() {
+                let next =
+                    node.api("GET", &and(&place, &format!("limit=1&sort={sort}&cursor={next}")), Value::Null).await;
+                assert_eq!(next.status, 200, "{path} by {sort}: {}", next.text());
+                assert_ne!(next.items(), answer.items(), "{path} by {sort}");
+            }
+            asked += 1;
+        }
+    }
+    assert!(asked > 60, "{asked}");
     node.stop().await;
 }

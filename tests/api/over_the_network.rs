@@ -352,3 +352,125 @@ async fn files_can_be_standard_input() {
         "section=directory&tag_name=domain&key_name=name&key_value=acme.test&user=1&domain=acme.test&action=sip_auth";
     run(&["render", "--form", "-"], form).await;
 }
+
+/// What a noun's help says that can be done.
+fn verbs(cli: &CommandLine, noun: &str) -> Vec<String> {
+    let help = String::from_utf8(cli.run(&[noun, "--help"]).stdout).unwrap();
+    let commands = help.lines().skip_while(|line| !line.starts_with("Commands:")).skip(1);
+    let commands = commands.take_while(|line| line.starts_with("  "));
+    commands.filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()
+}
+
+#[actix_web::test]
+async fn every_noun_with_things_creates_lists_shows_changes_and_deletes_them() {
+    let database = Database::new().await;
+    let node = Node::start(&database).await;
+    let (url, cli) = (format!("http://{}", node.app.app_address), beside(&database));
+    let access = [("DIALPLANE_URL", url.as_str()), ("DIALPLANE_KEY", node.key.as_str())];
+    let run = async |words: &[&str], input: &str| remote(&cli, &access, &[words, &["--json"]].concat(), input).await;
+    let done = async |words: &[&str], input: &str| {
+        let output = run(words, input).await;
+        assert!(output.status.success(), "{words:?}: {}", said(&output));
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()
+    };
+    let tenant = node.tenant("acme.test").await.to_string();
+    let acme = &["--tenant", "acme.test"][..];
+    let none = &[][..];
+    // The noun, of whose tenant, what is created, and a change.
+    let things = [
+        ("cluster", none, json!({ "name": "East", "region": "eu", "max_tenants": 10 }), "max_tenants=11"),
+        ("switch", none, json!({ "name": "fs-new" }), "status=disabled"),
+        ("tenant", none, json!({ "domain": "new.test" }), "name=New"),
+        ("carrier", none, json!({ "name": "One", "config": { "host": "127.0.0.1:5999" } }), "priority=3"),
+        ("key", none, json!({ "name": "script" }), "name=other"),
+        ("webhook", none, json!({ "url": "https://hooks.test/x", "topics": ["call:ended"] }), "enabled=false"),
+        ("pool", acme, json!({ "first_number": 7000, "last_number": 7099 }), "last_number=7199"),
+        ("extension", acme, json!({ "number": "2000" }), "ring_seconds=41"),
+        ("agent", acme, json!({ "email": "ada@acme.test", "first_name": "Ada", "last_name": "L" }), "last_name=M"),
+        ("group", acme, json!({ "name": "sales" }), "ring_seconds=41"),
+        ("destination", acme, json!({ "kind": "conference", "name": "Board", "config": {} }), "name=Room"),
+        (
+            "dialplan-entry",
+            acme,
+            json!({ "name": "Door", "conditions": [{ "pattern": "^77$", "actions": [{ "application": "answer" }] }] }),
+            "enabled=false",
+        ),
+        ("number", acme, json!({ "number": "+12025550100" }), "provider=Acme"),
+        ("contact", acme, json!({ "name": "Grace", "numbers": ["+4915112345678"] }), "name=Hopper"),
+    ];
+    for (noun, of, new, change) in &things {
+        for verb in ["list", "show", "create", "update", "delete"] {
+            assert!(verbs(&cli, noun).iter().any(|known| known == verb), "{noun} {verb}");
+        }
+        let made = done(&[&[noun, "create", "-f", "-"], *of].concat(), &new.to_string()).await;
+        let id = [&made["id"], &made["agent"]["id"], &made["switch"]["id"]];
+        let id = id.into_iter().find_map(Value::as_str).unwrap_or_else(|| panic!("{noun}: {made}")).to_owned();
+        let listed = done(&[&[noun, "list"], *of].concat(), "").await;
+        assert!(listed.as_array().unwrap().iter().any(|one| one["id"] == json!(id)), "{noun}: {listed}");
+        let shown = done(&[&[noun, "show", &id], *of].concat(), "").await;
+        assert_eq!(shown["id"], json!(id), "{noun}");
+        let (field, value) = change.split_once('=').unwrap();
+        let changed = done(&[&[noun, "update", &id, change], *of].concat(), "").await;
+        let is = changed[field].as_str().map_or_else(|| changed[field].to_string(), ToOwned::to_owned);
+        assert_eq!(is, value, "{noun}: {changed}");
+        let mut more = if *noun == "tenant" { vec!["--purge", "now"] } else { Vec::new() };
+        // What ends calls is asked first.
+        if said(&cli.run(&[noun, "delete", "--help"])).contains("--yes") {
+            more.push("--yes");
+        }
+        done(&[&[noun, "delete", &id], *of, &more].concat(), "").await;
+        let gone = run(&[&[noun, "show", &id], *of].concat(), "").await;
+        assert_eq!(gone.status.code(), Some(3), "{noun}: {}", said(&gone));
+    }
+    // Nothing else can be both created and deleted, but for what has a name or a number for an id.
+    let help = String::from_utf8(cli.run(&["--help"]).stdout).unwrap();
+    let nouns = help.lines().filter_map(|line| line.strip_prefix("  ")?.split_whitespace().next());
+    for noun in nouns.filter(|noun| noun.chars().all(|letter| letter.is_ascii_lowercase() || letter == '-')) {
+        let verbs = verbs(&cli, noun);
+        let has = |verb: &str| verbs.iter().any(|known| known == verb);
+        let is_known =
+            things.iter().any(|(known, ..)| *known == noun) || ["template", "reserved-number"].contains(&noun);
+        assert!(is_known || !(has("create") && has("delete") && has("list")), "{noun}: {verbs:?}");
+    }
+    let held = json!({ "number": "7105", "reason": "the boss" }).to_string();
+    done(&[&["reserved-number", "create", "-f", "-"], acme].concat(), &held).await;
+    assert_eq!(done(&[&["reserved-number", "show", "7105"], acme].concat(), "").await["reason"], "the boss");
+    done(&[&["reserved-number", "delete", "7105"], acme].concat(), "").await;
+    let mut template = done(&["template", "show", "default"], "").await;
+    template["name"] = json!("own");
+    done(&["template", "create", "-f", "-"], &template.to_string()).await;
+    assert_eq!(done(&["template", "show", "own"], "").await["name"], "own");
+    done(&["template", "delete", "own"], "").await;
+    assert_eq!(node.api("GET", &format!("/v1/tenants/{tenant}"), Value::Null).await.status, 200);
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn url_and_key_can_be_given_with_the_command_and_count_more_than_what_is_kept() {
+    let database = Database::new().await;
+    let node = Node::start(&database).await;
+    let (url, cli) = (format!("http://{}", node.app.app_address), beside(&database));
+    node.tenant("acme.test").await;
+    let here = ["--url", &url, "--key", &node.key];
+    for (variables, words, code) in [
+        (&[][..], [&["tenant", "list"], &here[..]].concat(), 0),
+        // Before the noun as well.
+        (&[], [&here[..], &["tenant", "list"]].concat(), 0),
+        (
+            &[("DIALPLANE_URL", "http://127.0.0.1:1"), ("DIALPLANE_KEY", "dpk_wrong")],
+            [&["tenant", "list"], &here[..]].concat(),
+            0,
+        ),
+        (&[("DIALPLANE_URL", url.as_str())], vec!["tenant", "list", "--key", &node.key], 0),
+        (&[("DIALPLANE_KEY", node.key.as_str())], vec!["tenant", "list", "--url", &url], 0),
+        (&[], vec!["tenant", "list", "--url", &url, "--key", "dpk_wrong"], 1),
+        (&[], vec!["tenant", "list", "--url", &url], 1),
+        (&[], vec!["tenant", "list", "--url", "http://127.0.0.1:1", "--key", &node.key], 5),
+    ] {
+        let output = remote(&cli, variables, &words, "").await;
+        assert_eq!(output.status.code(), Some(code), "{words:?}: {}", said(&output));
+        assert_eq!(said(&output).contains("acme.test"), code == 0, "{words:?}: {}", said(&output));
+        assert!(!said(&output).contains(&node.key), "{words:?}");
+    }
+    node.stop().await;
+}

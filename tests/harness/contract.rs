@@ -7,6 +7,7 @@ use std::{
     sync::{Arc, Mutex, OnceLock},
 };
 
+use dialplane::text::{Code, codes::Kind};
 use jsonschema::Validator;
 use serde_json::{Value, json};
 
@@ -34,6 +35,15 @@ pub async fn check(address: SocketAddr, method: &str, path: &str, answer: &Answe
     if let Some(described) = DESCRIBED.get() {
         described.check(method, path, answer);
     }
+}
+
+/// A problem about a value says which: by a path, such as `members[2]`, or `.` for a body that is nothing of the kind.
+fn names_its_field(what: &str, problem: &Value) {
+    let code = Code::ALL.iter().find(|code| problem["code"] == code.name()).unwrap_or_else(|| panic!("{problem:#}"));
+    let field = problem["field"].as_str();
+    assert!(code.kind() != Kind::Field || field.is_some(), "{what} names no field: {problem:#}");
+    let begins = |field: &str| field == "." || field.starts_with(|c: char| c.is_alphanumeric() || c == '_');
+    assert!(field.is_none_or(begins), "{what} has no path to its field: {problem:#}");
 }
 
 /// Objects with named properties have no others.
@@ -102,6 +112,9 @@ impl Described {
         let errors = validator.iter_errors(&body).map(|error| format!("{}: {error}", error.instance_path()));
         let errors = errors.collect::<Vec<_>>();
         assert!(errors.is_empty(), "{what} is not as described: {errors:#?}\n{body:#}");
+        if media == "application/problem+json" {
+            names_its_field(&what, &body);
+        }
     }
 
     /// The path as it is described. A word counts more than a parameter in its place.
@@ -122,7 +135,8 @@ impl Described {
             return Arc::clone(known);
         }
         let whole = json!({ "allOf": [schema], "components": self.components });
-        let validator = Arc::new(jsonschema::draft202012::new(&whole).unwrap());
+        let validator =
+            Arc::new(jsonschema::draft202012::options().should_validate_formats(true).build(&whole).unwrap());
         self.validators.lock().unwrap().insert(key, Arc::clone(&validator));
         validator
     }

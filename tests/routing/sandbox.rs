@@ -189,6 +189,35 @@ async fn mails_of_a_sandbox_are_kept_and_their_links_work() {
     stage.stop().await;
 }
 
+/// A switch mails messages by itself, to the address in `vm-mailto`.
+#[actix_web::test]
+async fn no_switch_is_told_an_address_to_mail_a_sandboxs_messages_to() {
+    for (sandbox, told) in [(true, false), (false, true)] {
+        let stage = if sandbox { Stage::sandbox().await } else { Stage::new().await };
+        let path = format!("/v1/tenants/{}/destinations", stage.tenant);
+        let mailbox =
+            json!({ "name": "Post", "number": "5100", "kind": "mailbox", "config": { "email": "post@acme.test" } });
+        let mailbox = stage.node.makes(&path, mailbox).await;
+        assert_eq!(mailbox.status, 201, "{}", mailbox.text());
+        let group = json!({ "name": "team", "members": [stage.own_extension().await["id"]] });
+        let group = stage.node.makes(&format!("/v1/tenants/{}/groups", stage.tenant), group).await;
+        assert_eq!(group.status, 201, "{}", group.text());
+        let asks = |rest: &str| {
+            format!(
+                "hostname=fs&section=directory&tag_name=domain&key_name=name&key_value={0}&Event-Name=GENERAL&domain={0}&{rest}",
+                stage.domain
+            )
+        };
+        let lookup = |name: &str| asks(&format!("action=voicemail-lookup&key=id&user={name}"));
+        let publish = |whom: &str| asks(&format!("purpose=publish-vm&{whom}"));
+        for form in [lookup(&stage.phone), lookup("5100"), publish("group=team"), publish("user=_all_")] {
+            let document = stage.node.fetch(&form).await.text();
+            assert_eq!(document.contains("vm-mailto"), told, "{form}: {document}");
+        }
+        stage.stop().await;
+    }
+}
+
 /// Hears all of a call, and returns the topics with what they said.
 async fn hears(listener: &mut Listener, call: &Value) -> Vec<(String, Value)> {
     let mut heard = Vec::<(String, Value)>::new();

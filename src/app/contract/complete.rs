@@ -69,6 +69,7 @@ const REFUSALS: &[(u16, &str, &str)] = &[
     (412, "PreconditionFailed", "It was changed since the version in `If-Match`."),
     (413, "ContentTooLarge", "The body is larger than this operation takes. `params` says how much that is."),
     (415, "UnsupportedMediaType", "The body has another type than the operation takes."),
+    (416, "RangeNotSatisfiable", "There is no such part: `Range` begins after the end."),
     (422, "UnprocessableContent", "A value is wrong. `field` names it."),
     (429, "TooManyRequests", "Too many tries or requests. `Retry-After` says when to try again."),
     (500, "InternalServerError", "A fault of Dialplane's. `id` finds it in the log."),
@@ -128,8 +129,8 @@ const NO_VERSION: &[&str] = &[
     "set_agent_wrap_up",
 ];
 
-/// What these create never changes, and so has a place but no version.
-const LASTING: &[&str] = &["reserve_number", "play_call"];
+/// What these create has a place but no version: nobody changes it.
+const LASTING: &[&str] = &["reserve_number", "play_call", "make_call", "supervise_call", "test_webhook"];
 
 /// Other methods than PATCH, PUT and DELETE that compare the version.
 const WITH_VERSION: &[&str] = &[
@@ -152,7 +153,7 @@ pub fn operations(described: &Value) -> impl Iterator<Item = (&str, &str, &Value
 }
 
 pub fn complete(described: &mut Value) {
-    described["info"]["contact"] = json!({ "name": "Dialplane" });
+    described["info"]["contact"] = json!({ "name": "Dialplane", "url": "/docs" });
     described["servers"] = json!([{ "url": "/", "description": "The node that serves this description." }]);
     described["tags"] =
         TAGS.iter().map(|(name, description)| json!({ "name": name, "description": description })).collect();
@@ -174,6 +175,7 @@ pub fn complete(described: &mut Value) {
             explain(name, schema);
         }
         super::plain::make_plain(schemas);
+        super::formats::add(schemas);
         schemas.values_mut().for_each(super::plain::name_formats);
     }
     if let Some(paths) = described["paths"].as_object_mut() {
@@ -181,6 +183,8 @@ pub fn complete(described: &mut Value) {
         operations.filter_map(|operation| operation.get_mut("parameters")).for_each(super::plain::name_formats);
     }
     name_versions(described);
+    super::plain::write_out_numbers(described);
+    super::deprecated::mark(super::deprecated::LIST, described);
     drop_unused(described);
 }
 
@@ -198,7 +202,11 @@ fn refusals() -> Map<String, Value> {
             503 => headers["Retry-After"] = header("Retry-After"),
             _ => {}
         }
-        let response = json!({ "description": description, "headers": headers, "content": problem() });
+        let mut response = json!({ "description": description, "headers": headers });
+        // Whoever asks for a part of a sound is a player, which reads no problem.
+        if status != 416 {
+            response["content"] = problem();
+        }
         (name.to_owned(), response)
     };
     REFUSALS.iter().map(refusal).collect()
@@ -281,7 +289,7 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value, example: 
             }
         }
     }
-    if method == "get" && operation["responses"]["200"].to_string().contains("/schemas/Page_") {
+    if method == "get" && is_page(&operation["responses"]["200"]) {
         let fields = json!({
             "name": super::members::FIELDS, "in": "query", "required": false, "schema": { "type": "string" },
             "description": "Only these members of each item, with commas between them. Items of that answer lack all others.",
@@ -310,7 +318,7 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value, example: 
             .pointer("/content/application~1json/schema/$ref")
             .is_some_and(|schema| schema == "#/components/schemas/Problem");
         match status.parse::<u16>().ok().and_then(refusal) {
-            Some(reference) if is_problem => *response = reference,
+            Some(reference) if is_problem || status == "416" => *response = reference,
             Some(_) => complete_refusal(response),
             None => complete_answer(method, status, response, changes, is_seen),
         }
@@ -371,8 +379,14 @@ fn complete_refusal(response: &mut Value) {
     }
 }
 
+/// Whether it answers with a page of a list, of things or of what goes on.
+fn is_page(response: &Value) -> bool {
+    let response = response.to_string();
+    response.contains("/schemas/Page_") || response.contains("/schemas/LivePage_")
+}
+
 fn complete_answer(method: &str, status: &str, response: &mut Value, changes: bool, is_seen: bool) {
-    let is_page = response.to_string().contains("/schemas/Page_");
+    let is_page = is_page(response);
     if response["description"].as_str().unwrap_or_default().is_empty() {
         response["description"] = match (method, status) {
             ("get", _) if is_page => "A page of the list.",

@@ -9,7 +9,7 @@ use actix_web::{
     web::Query,
 };
 
-use super::{Takes, contract, members};
+use super::{Takes, contract, deprecated, members};
 use crate::{
     http::problem::Problem,
     tenancy::auth::{
@@ -30,7 +30,8 @@ pub async fn known(
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let Some(problem) = unknown(&request) else {
         let wanted = members::of(&request);
-        let answer = next.call(request).await.map(ServiceResponse::map_into_boxed_body)?;
+        let mut answer = next.call(request).await.map(ServiceResponse::map_into_boxed_body)?;
+        deprecated::announce(deprecated::LIST, &mut answer);
         return match wanted {
             Some(wanted) => members::only(answer, &wanted).await,
             None => Ok(answer),

@@ -4,7 +4,9 @@
 //! the same everywhere.
 
 mod complete;
+mod deprecated;
 mod examples;
+mod formats;
 mod guard;
 mod labels;
 mod members;

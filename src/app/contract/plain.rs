@@ -17,7 +17,11 @@ pub fn make_plain(schemas: &mut Schemas) {
 
 /// The items of a page, and what changes one of many, get the name of their type, which utoipa writes out.
 fn name_items(schemas: &mut Schemas) {
-    for (prefix, place) in [("Page_", "/properties/items/items"), ("ChangeOf_", "/properties/set")] {
+    for (prefix, place) in [
+        ("Page_", "/properties/items/items"),
+        ("LivePage_", "/properties/items/items"),
+        ("ChangeOf_", "/properties/set"),
+    ] {
         let outer = schemas.keys().filter(|name| name.starts_with(prefix)).cloned().collect::<Vec<_>>();
         for name in outer {
             let item = name.trim_start_matches(prefix).to_owned();
@@ -118,6 +122,30 @@ impl Members {
             schema["description"] = description.clone();
         }
         schema
+    }
+}
+
+/// Writes out what has the name of a type of the language, such as `i64`: to a client, that is no name of anything.
+pub fn write_out_numbers(described: &mut Value) {
+    let Some(schemas) = described["components"]["schemas"].as_object() else { return };
+    let is_of_language = |name: &str| name.starts_with(|c: char| c.is_ascii_lowercase());
+    let named = schemas.iter().filter(|(name, _)| is_of_language(name));
+    let named = named.map(|(name, schema)| (format!("#/components/schemas/{name}"), schema.clone())).collect();
+    write_out(described, &named);
+}
+
+fn write_out(value: &mut Value, named: &Map<String, Value>) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(|item| write_out(item, named)),
+        Value::Object(members) => {
+            let schema = members.get("$ref").and_then(Value::as_str).and_then(|name| named.get(name));
+            if let Some(Value::Object(schema)) = schema {
+                members.remove("$ref");
+                members.extend(schema.clone());
+            }
+            members.values_mut().for_each(|member| write_out(member, named));
+        }
+        _ => {}
     }
 }
 

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::{Page, Shell, Visitor, catalogue, in_query, ok};
 use crate::{
-    model::paging::PageQuery,
+    model::{paging::PageQuery, sorting::SortQuery},
     tenancy::{
         audit::{self, AuditEntry, Filter},
         auth::rules::{Level, Resource},
@@ -154,10 +154,11 @@ async fn list(visitor: Visitor, query: Query<ListQuery>) -> Page {
         resource: given(&query.resource),
         ..Filter::default()
     };
-    let window = PageQuery { limit: Some(50), cursor: query.cursor.clone() }.window()?;
-    let mut db = visitor.api.read(&actor).await?;
-    let entries = audit::store::list(&mut *db, actor.tenant, &filter, window).await?;
-    let page = window.page(entries, |entry| entry.id);
+    let page = PageQuery { limit: Some(50), cursor: query.cursor.clone() };
+    let way = SortQuery::default().way(&page, "-at")?;
+    let (after, mut db) = (way.after_id()?, visitor.api.read(&actor).await?);
+    let entries = audit::store::list(&mut *db, actor.tenant, &filter, way.is_down, after, way.fetch()).await?;
+    let page = way.page(entries, |entry| entry.id.to_string());
     let ids = page.items.iter().flat_map(ids).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>();
     let tenants = page.items.iter().filter_map(|entry| entry.tenant_id).collect::<Vec<_>>();
     let of_platform = actor.tenant.is_none();

@@ -77,7 +77,7 @@ async fn overview(mut visitor: Visitor) -> Page {
     let mut troubles = Vec::new();
     let mut db = visitor.api.read(&actor).await?;
     let (mut all, mut count) = (0, 0);
-    for cluster in clusters::store::list(&mut *db, None, &Window::FIRST.into()).await? {
+    for cluster in clusters::store::list(&mut *db, &clusters::store::Filter::default(), &Window::FIRST.into()).await? {
         all += 1;
         for switch in switches::store::of_cluster(&mut *db, cluster.id).await? {
             count += 1;

@@ -257,7 +257,7 @@ async fn cluster_page(visitor: &Visitor, actor: &Actor, form: &Form) -> Page {
     let mut rows = Vec::new();
     let drained = switches::store::draining(&mut *db).await?;
     let live = visitor.request.app_data::<Data<Live>>().cloned();
-    for cluster in clusters::store::list(&mut *db, None, &Window::FIRST.into()).await? {
+    for cluster in clusters::store::list(&mut *db, &clusters::store::Filter::default(), &Window::FIRST.into()).await? {
         let switches = switches::store::of_cluster(&mut *db, cluster.id).await?.into_iter();
         rows.push(ClusterRow {
             id: cluster.id,

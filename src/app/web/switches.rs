@@ -51,7 +51,12 @@ struct NewPage<'a> {
 }
 
 async fn form_page(visitor: &Visitor, actor: &Actor, form: &Form) -> Page {
-    let clusters = clusters::store::list(&mut *visitor.api.read(actor).await?, None, &Window::FIRST.into()).await?;
+    let clusters = clusters::store::list(
+        &mut *visitor.api.read(actor).await?,
+        &clusters::store::Filter::default(),
+        &Window::FIRST.into(),
+    )
+    .await?;
     let clusters = clusters.into_iter().map(|cluster| (cluster.id.to_string(), cluster.name)).collect();
     let view = NewPage { s: &visitor.shell, form, clusters };
     if form.has_errors() { wrong(&view) } else { ok(&view) }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{PageTemplate, SettingsError, Words, wrong};
+use super::{CallerPage, SettingsError, Words, wrong};
 use crate::{model::agent_status::Status, text::Code};
 
 /// For how many seconds an agent's phones may be gone, where nothing else is set.
@@ -22,7 +22,7 @@ pub struct AgentSettings {
     /// A caller's page in another system, such as a CRM: `https://crm.example.com/search?phone={number}`. `{number}`, `{name}` and
     /// `{external_id}` stand for what is known of the caller.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub caller_page: Option<PageTemplate>,
+    pub caller_page: Option<CallerPage>,
 }
 
 /// A reason, and what it is a reason for.

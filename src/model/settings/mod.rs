@@ -20,7 +20,7 @@ pub use self::{
     hours::{BusinessHours, Holiday, Span},
     merge::merge_patch,
     routing::Routing,
-    words::{Country, Currency, PageTemplate, Prose, TemplateName, Words},
+    words::{CallerPage, Country, Currency, Prose, TemplateName, Words},
 };
 use crate::{
     model::{

@@ -41,7 +41,7 @@ words!(
 words!(
     /// The address of a caller's page in another system: `https` only, up to 500 characters. `{number}`, `{name}` and `{external_id}` stand for
     /// what is known of the caller, after the host's name.
-    PageTemplate, page_template, "https://crm.example.com/search?phone={number}"
+    CallerPage, page_template, "https://crm.example.com/search?phone={number}"
 );
 words!(
     /// The name of a template: 1 to 40 of `a-z 0-9 -`.
@@ -134,7 +134,7 @@ mod tests {
             "https://crm.example.com:8443/{external_id}#x",
             "https://crm.example.com",
         ] {
-            assert_eq!(PageTemplate::parse(fine).unwrap().as_str(), fine);
+            assert_eq!(CallerPage::parse(fine).unwrap().as_str(), fine);
         }
         for wrong in [
             "http://crm.example.com/{number}",
@@ -149,7 +149,7 @@ mod tests {
             "https://crm.example.com/a b",
             "https://crm.example.com/\"onclick",
         ] {
-            assert!(PageTemplate::parse(wrong).is_err(), "{wrong}");
+            assert!(CallerPage::parse(wrong).is_err(), "{wrong}");
         }
     }
 }

@@ -84,6 +84,13 @@ pub struct NewPhone {
     pub domain: String,
     pub display_name: String,
     pub voicemail_pin: String,
+    #[serde(default = "active")]
+    #[schema(required = true)]
+    pub status: ExtensionStatus,
+}
+
+fn active() -> ExtensionStatus {
+    ExtensionStatus::Active
 }
 
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
@@ -358,6 +365,8 @@ fn new_phone(
         domain: home.domain.to_string(),
         display_name: name.to_string(),
         voicemail_pin: pin.reveal().to_owned(),
+        // Only an active extension is free.
+        status: extension.status,
     };
     Ok((phone, extension, sealed))
 }

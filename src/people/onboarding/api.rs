@@ -21,6 +21,7 @@ use crate::{
         paging::{Page, PageQuery, Window},
         put::Put,
         settings::{self, Settings, Template},
+        sorting::SortQuery,
         used::UsedKind,
     },
     node::changes::Change,
@@ -112,20 +113,35 @@ pub async fn create_template(
     request.run(&api, &actor, &body, work).await
 }
 
-/// List templates
-#[utoipa::path(tag = "templates", params(ExternalIdQuery, PageQuery), responses((status = 200, body = Page<Template>)))]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct TemplateQuery {
+    /// Only those with this in their name.
+    name: Option<String>,
+}
+
+/// List templates, by name
+///
+/// With `sort=-name`, the last come first.
+#[utoipa::path(tag = "templates", params(ExternalIdQuery, TemplateQuery, SortQuery, PageQuery), responses((status = 200, body = Page<Template>)))]
 #[get("/v1/templates")]
 pub async fn list_templates(
     api: Data<Api>,
     actor: Actor,
     named: Query<ExternalIdQuery>,
+    query: Query<TemplateQuery>,
+    sort: Query<SortQuery>,
     page: Query<PageQuery>,
 ) -> Result<Json<Page<Template>>, Problem> {
     let mut all = templates::list(&mut *api.read(&actor).await?).await?;
     if let Some(wanted) = &named.external_id {
         all.retain(|template| template.external_id.as_ref().is_some_and(|id| id.as_str() == wanted));
     }
-    Ok(Json(page.of_all(all, |template| template.name.to_string())?))
+    if let Some(wanted) = &query.name {
+        let wanted = wanted.to_lowercase();
+        all.retain(|template| template.name.as_str().contains(&wanted));
+    }
+    Ok(Json(sort.of_all(&page, &["name"], all, |template, _| template.name.to_string())?))
 }
 
 /// The JSON schema of templates
@@ -160,19 +176,24 @@ pub async fn show_template(
 }
 
 /// List the versions of one of the platform's own templates, newest first
-#[utoipa::path(tag = "templates", params(PageQuery), responses((status = 200, body = Page<TemplateVersion>)))]
+///
+/// With `sort=version`, the first come first.
+#[utoipa::path(tag = "templates", params(SortQuery, PageQuery), responses((status = 200, body = Page<TemplateVersion>)))]
 #[get("/v1/templates/{name}/versions")]
 pub async fn list_template_versions(
     api: Data<Api>,
     actor: Actor,
     path: Path<String>,
+    sort: Query<SortQuery>,
     page: Query<PageQuery>,
 ) -> Result<Json<Page<TemplateVersion>>, Problem> {
     let mut db = api.read(&actor).await?;
     templates::get(&mut *db, &path).await?.ok_or_else(|| Problem::not_found("template"))?;
     let all = templates::versions(&mut *db, &path).await?;
-    // The newest first.
-    Ok(Json(page.of_all(all, |kept| format!("{:010}", i32::MAX - kept.version))?))
+    // The newest first, unless another order is asked for.
+    Ok(Json(sort.of_all(&page, &["version"], all, |kept, by| {
+        format!("{:010}", if by.is_empty() { i32::MAX - kept.version } else { kept.version })
+    })?))
 }
 
 /// Replace a template

@@ -63,7 +63,8 @@ pub struct NewTenancy {
     pub reuse: bool,
     /// The template to use; `default` if absent.
     pub template: Option<String>,
-    /// Places it on the least filled cluster of this region. Any region if absent.
+    /// Places it on the least filled cluster of this region that has an active switch. Any region if absent. Only while the whole platform
+    /// has no active switch does a cluster without one count: the first tenant may come before the first switch.
     pub region: Option<String>,
     /// Places it on this cluster, also if the cluster has no active switch yet.
     pub cluster_id: Option<Uuid>,

@@ -25,6 +25,7 @@ use crate::{
         error::Error,
         moment,
         paging::{self, Page, PageQuery},
+        sorting::SortQuery,
     },
     switch::live::{
         Live,
@@ -197,8 +198,8 @@ fn read_key(key: &str) -> Result<(DateTime<Utc>, Uuid), Error> {
 /// List how an agent was, the latest first
 ///
 /// Every change of what `/v1/live/agents` shows: what was chosen, calls, and the time after them. An entry without an end is how they are
-/// now.
-#[utoipa::path(tag = "agents", params(TenantQuery, ActivityQuery, PageQuery), responses((status = 200, body = Page<AgentActivity>), (status = 404, body = Problem)))]
+/// now. With `sort=started_at`, the first come first.
+#[utoipa::path(tag = "agents", params(TenantQuery, ActivityQuery, SortQuery, PageQuery), responses((status = 200, body = Page<AgentActivity>), (status = 404, body = Problem)))]
 #[get("/v1/agents/{id}/activity")]
 pub async fn list_agent_activity(
     api: Data<Api>,
@@ -206,18 +207,19 @@ pub async fn list_agent_activity(
     id: Path<Uuid>,
     query: Query<TenantQuery>,
     span: Query<ActivityQuery>,
+    sort: Query<SortQuery>,
     page: Query<PageQuery>,
 ) -> Result<Json<Page<AgentActivity>>, Problem> {
     let tenant = whose(&actor, &query, *id)?;
     moment::check_query("from", span.from)?;
     moment::check_query("to", span.to)?;
-    let window = page.key_window()?;
-    let before = window.after.as_deref().map(read_key).transpose()?;
+    let way = sort.way(&page, "-started_at")?;
+    let after = way.after().map(read_key).transpose()?;
     let mut db = api.read(&actor).await?;
     if !store::is_there(&mut *db, tenant, *id).await? {
         return Err(Problem::not_found("agent"));
     }
-    let span = Span { from: span.from, to: span.to, before, limit: window.fetch() };
+    let span = Span { from: span.from, to: span.to, is_down: way.is_down, after, limit: way.fetch() };
     let found = store::activity(&mut *db, tenant, *id, span).await?;
-    Ok(Json(window.page(found, |one| key(one.started_at, one.id))))
+    Ok(Json(way.page(found, |one| key(one.started_at, one.id))))
 }

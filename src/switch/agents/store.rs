@@ -286,36 +286,47 @@ pub async fn write(db: &mut PgConnection, node: Uuid, tenant: Uuid, user: Uuid, 
 pub struct Span {
     pub from: Option<DateTime<Utc>>,
     pub to: Option<DateTime<Utc>>,
+    /// From the latest to the first.
+    pub is_down: bool,
     /// What the page before ended with.
-    pub before: Option<(DateTime<Utc>, Uuid)>,
+    pub after: Option<(DateTime<Utc>, Uuid)>,
     pub limit: i64,
 }
 
-/// How an agent was, the latest first.
+/// How an agent was.
 pub async fn activity(
     db: impl PgExecutor<'_>,
     tenant: Uuid,
     user: Uuid,
     span: Span,
 ) -> sqlx::Result<Vec<AgentActivity>> {
-    sqlx::query_as!(
-        AgentActivity,
-        r#"select id, state, reason, cause as "cause: Cause", set_by, started_at, ended_at,
-                  floor(extract(epoch from greatest(coalesce(ended_at, now()) - started_at, interval '0')))::bigint as "seconds!"
-             from agent_activity
-            where tenant_id = $1 and user_id = $2
-              and ($3::timestamptz is null or ended_at is null or ended_at > $3)
-              and ($4::timestamptz is null or started_at < $4)
-              and ($5::timestamptz is null or (started_at, id) < ($5, $6))
-            order by started_at desc, id desc limit $7"#,
-        tenant,
-        user,
-        span.from,
-        span.to,
-        span.before.map(|(at, _)| at),
-        span.before.map(|(_, id)| id),
-        span.limit
-    )
-    .fetch_all(db)
-    .await
+    macro_rules! rows {
+        ($order:tt) => {
+            sqlx::query_as!(
+                AgentActivity,
+                r#"select id, state, reason, cause as "cause: Cause", set_by, started_at, ended_at,
+                          floor(extract(epoch from greatest(coalesce(ended_at, now()) - started_at, interval '0')))::bigint as "seconds!"
+                     from agent_activity
+                    where tenant_id = $1 and user_id = $2
+                      and ($3::timestamptz is null or ended_at is null or ended_at > $3)
+                      and ($4::timestamptz is null or started_at < $4) and "#
+                    + $order
+                    + " limit $7",
+                tenant,
+                user,
+                span.from,
+                span.to,
+                span.after.map(|(at, _)| at),
+                span.after.map(|(_, id)| id),
+                span.limit
+            )
+            .fetch_all(db)
+            .await
+        };
+    }
+    if span.is_down {
+        rows!("($5::timestamptz is null or (started_at, id) < ($5, $6)) order by started_at desc, id desc")
+    } else {
+        rows!("($5::timestamptz is null or (started_at, id) > ($5, $6)) order by started_at, id")
+    }
 }

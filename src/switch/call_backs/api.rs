@@ -13,7 +13,10 @@ use crate::{
         change::{ChangeRequest, Outcome},
         problem::Problem,
     },
-    model::paging::{Page, PageQuery},
+    model::{
+        paging::{Page, PageQuery},
+        sorting::{CREATED, SortQuery},
+    },
     tenancy::{Api, auth::actor::Actor},
 };
 
@@ -29,23 +32,27 @@ pub struct CallBackQuery {
     number: Option<String>,
 }
 
-/// List who is called back instead of waiting in a queue
-#[utoipa::path(tag = "destinations", params(CallBackQuery, PageQuery), responses((status = 200, body = Page<CallBackWish>)))]
+/// List who is called back instead of waiting in a queue, in the order in which they asked for it
+///
+/// With `sort=-created_at`, the latest come first.
+#[utoipa::path(tag = "destinations", params(CallBackQuery, SortQuery, PageQuery), responses((status = 200, body = Page<CallBackWish>)))]
 #[get("/v1/tenants/{tenant_id}/call-backs")]
 pub async fn list_call_backs(
     api: Data<Api>,
     actor: Actor,
     path: Path<Uuid>,
     query: Query<CallBackQuery>,
+    sort: Query<SortQuery>,
     page: Query<PageQuery>,
 ) -> Result<Json<Page<CallBackWish>>, Problem> {
     let tenant = actor.in_tenant(path.into_inner())?;
-    let window = page.window()?;
-    let mut db = api.read(&actor).await?;
+    let way = sort.way(&page, CREATED)?;
+    let (after, mut db) = (way.after_id()?, api.read(&actor).await?);
     crate::tenancy::tenants::store::get(&mut *db, tenant).await?.ok_or_else(|| Problem::not_found("tenant"))?;
     let CallBackQuery { queue_id, state, number } = query.into_inner();
-    let wishes = store::list(&mut *db, tenant, &store::Filter { queue: queue_id, state, number }, window).await?;
-    Ok(Json(window.page(wishes, |wish| wish.id)))
+    let filter = store::Filter { queue: queue_id, state, number };
+    let wishes = store::list(&mut *db, tenant, &filter, way.is_down, after, way.fetch()).await?;
+    Ok(Json(way.page(wishes, |wish| wish.id.to_string())))
 }
 
 /// Show somebody who is called back

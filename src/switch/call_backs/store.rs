@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{CallBackState, CallBackWish, NewWish};
 use crate::{
-    model::{destination::Queue, paging::Window},
+    model::destination::Queue,
     text::{DialNumber, Domain},
 };
 
@@ -59,40 +59,51 @@ pub async fn list(
     db: impl PgExecutor<'_>,
     tenant: Uuid,
     filter: &Filter,
-    window: Window,
+    is_down: bool,
+    after: Option<Uuid>,
+    limit: i64,
 ) -> sqlx::Result<Vec<CallBackWish>> {
-    select(db, tenant, None, filter, window).await
+    select(db, tenant, None, filter, is_down, after, limit).await
 }
 
 pub async fn get(db: impl PgExecutor<'_>, tenant: Uuid, id: Uuid) -> sqlx::Result<Option<CallBackWish>> {
-    Ok(select(db, tenant, Some(id), &Filter::default(), Window::FIRST).await?.pop())
+    Ok(select(db, tenant, Some(id), &Filter::default(), false, None, 1).await?.pop())
 }
 
+/// `after`: the last of the page before.
 async fn select(
     db: impl PgExecutor<'_>,
     tenant: Uuid,
     id: Option<Uuid>,
     filter: &Filter,
-    window: Window,
+    is_down: bool,
+    after: Option<Uuid>,
+    limit: i64,
 ) -> sqlx::Result<Vec<CallBackWish>> {
-    sqlx::query_as!(
-        CallBackWish,
-        r#"select id, tenant_id, queue_id, number, state as "state: CallBackState", joined_at as waiting_since, attempts,
-                  case when state = 'waiting' then next_at end as next_at, call_id, extension_id, cause, created_at, ended_at
-             from call_backs
-            where tenant_id = $1 and ($2::uuid is null or id = $2) and id > $3 and ($5::uuid is null or queue_id = $5)
-              and ($6::text is null or state = $6) and ($7::text is null or number = $7)
-            order by id limit $4"#,
-        tenant,
-        id,
-        window.after,
-        window.fetch(),
-        filter.queue,
-        filter.state as Option<CallBackState>,
-        filter.number
-    )
-    .fetch_all(db)
-    .await
+    macro_rules! rows {
+        ($order:tt) => {
+            sqlx::query_as!(
+                CallBackWish,
+                r#"select id, tenant_id, queue_id, number, state as "state: CallBackState", joined_at as waiting_since, attempts,
+                          case when state = 'waiting' then next_at end as next_at, call_id, extension_id, cause, created_at, ended_at
+                     from call_backs
+                    where tenant_id = $1 and ($2::uuid is null or id = $2) and ($5::uuid is null or queue_id = $5)
+                      and ($6::text is null or state = $6) and ($7::text is null or number = $7) and "#
+                    + $order
+                    + " limit $4",
+                tenant,
+                id,
+                after.unwrap_or(if is_down { Uuid::max() } else { Uuid::nil() }),
+                limit,
+                filter.queue,
+                filter.state as Option<CallBackState>,
+                filter.number
+            )
+            .fetch_all(db)
+            .await
+        };
+    }
+    if is_down { rows!("id < $3 order by id desc") } else { rows!("id > $3 order by id") }
 }
 
 pub async fn cancel(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Result<bool> {

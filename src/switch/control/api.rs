@@ -292,7 +292,8 @@ pub async fn make_call(
         let mut made = prepare(&control, &live, change.db(), tenant, (phones, &switches), JobKind::Call).await?;
         made.job.to = Some(new.to.to_string());
         store::insert(change.db(), &made.job).await?;
-        let outcome = Outcome::made(&made.job);
+        let place = actor.place(tenant, &format!("/v1/call-jobs/{}", made.job.id));
+        let outcome = Outcome::made_at(&made.job, place);
         prepared = Some((made, records));
         outcome
     };
@@ -558,7 +559,8 @@ pub async fn supervise_call(
         let after = serde_json::json!({ "id": made.job.id, "extension_id": made.job.extension_id });
         let resource = format!("calls/{}", found.call.id);
         change.audit(Audit { tenant: Some(tenant), action, resource, before: None, after: Some(after) }).await?;
-        let outcome = Outcome::made(&made.job);
+        let place = actor.place(tenant, &format!("/v1/call-jobs/{}", made.job.id));
+        let outcome = Outcome::made_at(&made.job, place);
         prepared = Some((made, leg.id, supervision == Supervision::Announced));
         outcome
     };

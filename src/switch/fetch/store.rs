@@ -68,6 +68,7 @@ pub struct ExtensionRow {
     pub caller_id_number: Option<CallerNumber>,
     pub voicemail_enabled: bool,
     pub voicemail_pin: Vec<u8>,
+    /// `None` in a sandbox: a switch would mail the messages by itself.
     pub voicemail_email: Option<Email>,
     pub codecs: Option<Codecs>,
     pub max_registrations: i16,
@@ -166,7 +167,7 @@ pub async fn extensions(
                 caller_id_number: row.caller_id_number,
                 voicemail_enabled: row.voicemail_enabled?,
                 voicemail_pin: row.voicemail_pin?,
-                voicemail_email: row.voicemail_email,
+                voicemail_email: row.voicemail_email.filter(|_| !row.sandbox),
                 codecs: row.codecs,
                 max_registrations: row.max_registrations?,
                 active: row.active?,
@@ -191,6 +192,7 @@ pub struct MailboxRow {
     pub id: Uuid,
     pub number: Option<ExtensionNumber>,
     pub pin: Option<Vec<u8>>,
+    /// `None` in a sandbox.
     pub email: Option<Email>,
 }
 
@@ -218,8 +220,8 @@ pub async fn mailbox(
     .await?;
     let Some(row) = row else { return Ok(None) };
     let tenant_row = tenant_of!(tenant, row);
-    let mailbox =
-        row.id.map(|id| MailboxRow { tenant_id: tenant, id, number: row.number, pin: row.pin, email: row.email });
+    let email = row.email.filter(|_| !row.sandbox);
+    let mailbox = row.id.map(|id| MailboxRow { tenant_id: tenant, id, number: row.number, pin: row.pin, email });
     Ok(Some((tenant_row, mailbox)))
 }
 
@@ -308,7 +310,7 @@ pub async fn everyone(
             caller_id_number: None,
             voicemail_enabled: row.voicemail_enabled?,
             voicemail_pin: row.voicemail_pin?,
-            voicemail_email: row.voicemail_email,
+            voicemail_email: row.voicemail_email.filter(|_| !row.sandbox),
             codecs: None,
             max_registrations: 1,
             active: true,

@@ -13,7 +13,10 @@ use crate::{
         input,
         problem::Problem,
     },
-    model::paging::{Page, PageQuery},
+    model::{
+        paging::{Page, PageQuery},
+        sorting::{SortQuery, moment_key},
+    },
     telephony::carriers,
     tenancy::{Api, auth::actor::Actor, switches},
 };
@@ -62,67 +65,83 @@ pub async fn delete_event_socket(
 }
 
 /// List a switch's gateways, as the switch sees them
-#[utoipa::path(tag = "switches", params(PageQuery), responses((status = 200, body = Page<GatewayState>)))]
+///
+/// They can be sorted by `seen_at`.
+#[utoipa::path(tag = "switches", params(SortQuery, PageQuery), responses((status = 200, body = Page<GatewayState>)))]
 #[get("/v1/switches/{id}/gateways")]
 pub async fn list_switch_gateways(
     api: Data<Api>,
     actor: Actor,
     path: Path<Uuid>,
+    sort: Query<SortQuery>,
     page: Query<PageQuery>,
 ) -> Result<Json<Page<GatewayState>>, Problem> {
     let mut db = api.read(&actor).await?;
     switches::store::get(&mut *db, *path).await?.ok_or_else(|| Problem::not_found("switch"))?;
     let all = store::of_switch(&mut *db, *path).await?;
-    Ok(Json(page.of_all(all, |gateway| gateway.carrier_id.to_string())?))
+    Ok(Json(sort.of_all(&page, &["seen_at"], all, |gateway, by| seen_key(gateway, by, gateway.carrier_id))?))
 }
 
 /// List the gateways, addresses and queues that a switch was given
 ///
-/// A switch reads them only when it loads. Later changes reach it over its event socket.
-#[utoipa::path(tag = "switches", params(PageQuery), responses((status = 200, body = Page<Push>)))]
+/// A switch reads them only when it loads. Later changes reach it over its event socket. They can be sorted by `thing` or `given_at`.
+#[utoipa::path(tag = "switches", params(SortQuery, PageQuery), responses((status = 200, body = Page<Push>)))]
 #[get("/v1/switches/{id}/pushes")]
 pub async fn list_switch_pushes(
     api: Data<Api>,
     actor: Actor,
     path: Path<Uuid>,
+    sort: Query<SortQuery>,
     page: Query<PageQuery>,
 ) -> Result<Json<Page<Push>>, Problem> {
     let mut db = api.read(&actor).await?;
     switches::store::get(&mut *db, *path).await?.ok_or_else(|| Problem::not_found("switch"))?;
     let all = store::pushes(&mut *db, *path).await?;
-    Ok(Json(page.of_all(all, |push| push.thing.clone())?))
+    Ok(Json(sort.of_all(&page, &["thing", "given_at"], all, |push, by| match by {
+        "given_at" => format!("{} {}", moment_key(push.given_at), push.thing),
+        _ => push.thing.clone(),
+    })?))
 }
 
 /// List what a switch still has to remove of mailboxes that are gone, and of PINs chosen by phone
 ///
-/// At most a thousand, the oldest first. A switch without an event socket keeps what it has.
-#[utoipa::path(tag = "switches", params(PageQuery), responses((status = 200, body = Page<Cleanup>)))]
+/// At most a thousand, the oldest first, or the newest with `sort=-since`. A switch without an event socket keeps what it has.
+#[utoipa::path(tag = "switches", params(SortQuery, PageQuery), responses((status = 200, body = Page<Cleanup>)))]
 #[get("/v1/switches/{id}/cleanups")]
 pub async fn list_switch_cleanups(
     api: Data<Api>,
     actor: Actor,
     path: Path<Uuid>,
+    sort: Query<SortQuery>,
     page: Query<PageQuery>,
 ) -> Result<Json<Page<Cleanup>>, Problem> {
     let mut db = api.read(&actor).await?;
     switches::store::get(&mut *db, *path).await?.ok_or_else(|| Problem::not_found("switch"))?;
     let all = store::cleanups(&mut *db, *path).await?;
-    Ok(Json(page.of_all(all, |order| {
+    Ok(Json(sort.of_all(&page, &["since"], all, |order, _| {
         format!("{} {}@{} {}", order.since.to_rfc3339(), order.mailbox, order.domain, order.whole)
     })?))
 }
 
+/// The key of a gateway in this order. `id`: what tells those of the list apart.
+fn seen_key(gateway: &GatewayState, by: &str, id: Uuid) -> String {
+    if by == "seen_at" { format!("{} {id}", moment_key(Some(gateway.seen_at))) } else { id.to_string() }
+}
+
 /// List a carrier's gateways, as the switches see them
-#[utoipa::path(tag = "carriers", params(PageQuery), responses((status = 200, body = Page<GatewayState>)))]
+///
+/// They can be sorted by `seen_at`.
+#[utoipa::path(tag = "carriers", params(SortQuery, PageQuery), responses((status = 200, body = Page<GatewayState>)))]
 #[get("/v1/carriers/{id}/gateways")]
 pub async fn list_carrier_gateways(
     api: Data<Api>,
     actor: Actor,
     path: Path<Uuid>,
+    sort: Query<SortQuery>,
     page: Query<PageQuery>,
 ) -> Result<Json<Page<GatewayState>>, Problem> {
     let mut db = api.read(&actor).await?;
     carriers::store::get(&mut *db, *path).await?.ok_or_else(|| Problem::not_found("carrier"))?;
     let all = store::of_carrier(&mut *db, *path).await?;
-    Ok(Json(page.of_all(all, |gateway| gateway.switch_id.to_string())?))
+    Ok(Json(sort.of_all(&page, &["seen_at"], all, |gateway, by| seen_key(gateway, by, gateway.switch_id))?))
 }

@@ -4,6 +4,7 @@ use actix_web::{
     get,
     web::{Data, Json, Query},
 };
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -17,7 +18,10 @@ use super::{
 };
 use crate::{
     http::problem::Problem,
-    model::paging::PageQuery,
+    model::{
+        paging::PageQuery,
+        sorting::{SortQuery, moment_key},
+    },
     tenancy::{Api, TenantQuery, auth::actor::Actor},
 };
 
@@ -49,12 +53,22 @@ pub(super) fn scope(actor: &Actor, tenant: &TenantQuery, at: &WhereQuery) -> Res
 fn page<T>(
     live: &Live,
     scope: &Scope,
-    page: &PageQuery,
+    (page, sort): (&PageQuery, &SortQuery),
+    sorts: &[&'static str],
     items: Vec<T>,
-    key: impl Fn(&T) -> String,
+    key: impl Fn(&T, &str) -> String,
 ) -> Result<Json<LivePage<T>>, Problem> {
-    let page = page.of_all(items, key)?;
+    let page = sort.of_all(page, sorts, items, key)?;
     Ok(Json(LivePage { items: page.items, next_cursor: page.next_cursor, unknown: scope.unknown(live) }))
+}
+
+/// A name as a key, without regard to case. `rest` tells those of the same name apart.
+fn name_key(name: Option<&String>, rest: &str) -> String {
+    format!("{}\0{rest}", name.map(|name| name.to_lowercase()).unwrap_or_default())
+}
+
+fn since_key(since: Option<DateTime<Utc>>, rest: &str) -> String {
+    format!("{} {rest}", moment_key(since))
 }
 
 fn is(wanted: Option<&String>, value: Option<&str>) -> bool {
@@ -71,7 +85,9 @@ pub struct RegistrationQuery {
 }
 
 /// List the phones that are registered
-#[utoipa::path(tag = "live", params(TenantQuery, WhereQuery, RegistrationQuery, PageQuery), responses((status = 200, body = LivePage<Registration>)))]
+///
+/// It can be sorted by `extension` or `since`; otherwise it is sorted by domain and SIP username.
+#[utoipa::path(tag = "live", params(TenantQuery, WhereQuery, RegistrationQuery, SortQuery, PageQuery), responses((status = 200, body = LivePage<Registration>)))]
 #[get("/v1/live/registrations")]
 pub async fn live_registrations(
     api: Data<Api>,
@@ -80,6 +96,7 @@ pub async fn live_registrations(
     tenant: Query<TenantQuery>,
     at: Query<WhereQuery>,
     filter: Query<RegistrationQuery>,
+    sort: Query<SortQuery>,
     paging: Query<PageQuery>,
 ) -> Result<Json<LivePage<Registration>>, Problem> {
     let scope = scope(&actor, &tenant, &at)?;
@@ -91,7 +108,14 @@ pub async fn live_registrations(
             .is_none_or(|name| *name == phone.sip_username || phone.extension.as_ref() == Some(name));
         is_named && is(filter.transport.as_ref(), phone.transport.as_deref())
     });
-    page(&live, &scope, &paging, phones, |phone| format!("{} {} {}", phone.domain, phone.sip_username, phone.call_id))
+    page(&live, &scope, (&paging, &sort), &["extension", "since"], phones, |phone, by| {
+        let usual = format!("{} {} {}", phone.domain, phone.sip_username, phone.call_id);
+        match by {
+            "extension" => name_key(phone.extension.as_ref(), &usual),
+            "since" => since_key(phone.since, &usual),
+            _ => usual,
+        }
+    })
 }
 
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
@@ -134,8 +158,9 @@ impl CallQuery {
 
 /// List the calls that are up
 ///
-/// A call between two tenants is shown to both; each sees of the other's phones what they show.
-#[utoipa::path(tag = "live", params(TenantQuery, WhereQuery, CallQuery, PageQuery), responses((status = 200, body = LivePage<views::Call>)))]
+/// A call between two tenants is shown to both; each sees of the other's phones what they show. The calls can be sorted by `began_at` or `since`;
+/// otherwise the oldest come first.
+#[utoipa::path(tag = "live", params(TenantQuery, WhereQuery, CallQuery, SortQuery, PageQuery), responses((status = 200, body = LivePage<views::Call>)))]
 #[get("/v1/live/calls")]
 pub async fn live_calls(
     api: Data<Api>,
@@ -144,14 +169,16 @@ pub async fn live_calls(
     tenant: Query<TenantQuery>,
     at: Query<WhereQuery>,
     filter: Query<CallQuery>,
+    sort: Query<SortQuery>,
     paging: Query<PageQuery>,
 ) -> Result<Json<LivePage<views::Call>>, Problem> {
     let scope = scope(&actor, &tenant, &at)?;
     let asker = Asker { live: &live, pool: api.pool(), scope: &scope };
     let mut calls = asker.calls_with(filter.sip_call_id.as_deref()).await;
     calls.retain(|call| filter.takes(call));
-    page(&live, &scope, &paging, calls, |call| {
-        format!("{} {} {}", call.began_at.timestamp_micros(), call.id, call.tenant_id)
+    page(&live, &scope, (&paging, &sort), &["began_at", "since"], calls, |call, by| {
+        let usual = format!("{} {} {}", call.began_at.timestamp_micros(), call.id, call.tenant_id);
+        if by == "since" { since_key(Some(call.since), &usual) } else { usual }
     })
 }
 
@@ -163,7 +190,9 @@ pub struct QueueQuery {
 }
 
 /// List the queues, with who waits and who serves them
-#[utoipa::path(tag = "live", params(TenantQuery, WhereQuery, QueueQuery, PageQuery), responses((status = 200, body = LivePage<Queue>)))]
+///
+/// It can be sorted by `name`.
+#[utoipa::path(tag = "live", params(TenantQuery, WhereQuery, QueueQuery, SortQuery, PageQuery), responses((status = 200, body = LivePage<Queue>)))]
 #[get("/v1/live/queues")]
 pub async fn live_queues(
     api: Data<Api>,
@@ -172,12 +201,16 @@ pub async fn live_queues(
     tenant: Query<TenantQuery>,
     at: Query<WhereQuery>,
     filter: Query<QueueQuery>,
+    sort: Query<SortQuery>,
     paging: Query<PageQuery>,
 ) -> Result<Json<LivePage<Queue>>, Problem> {
     let scope = scope(&actor, &tenant, &at)?;
     let mut queues = Asker { live: &live, pool: api.pool(), scope: &scope }.queues().await;
     queues.retain(|queue| filter.queue_id.is_none_or(|wanted| wanted == queue.queue_id));
-    page(&live, &scope, &paging, queues, |queue| format!("{} {}", queue.tenant_id, queue.queue_id))
+    page(&live, &scope, (&paging, &sort), &["name"], queues, |queue, by| {
+        let usual = format!("{} {}", queue.tenant_id, queue.queue_id);
+        if by == "name" { name_key(queue.name.as_ref(), &usual) } else { usual }
+    })
 }
 
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
@@ -193,7 +226,9 @@ pub struct AgentQuery {
 }
 
 /// List the agents of queues, and how they are
-#[utoipa::path(tag = "live", params(TenantQuery, WhereQuery, AgentQuery, PageQuery), responses((status = 200, body = LivePage<Agent>)))]
+///
+/// It can be sorted by `name` or `since`.
+#[utoipa::path(tag = "live", params(TenantQuery, WhereQuery, AgentQuery, SortQuery, PageQuery), responses((status = 200, body = LivePage<Agent>)))]
 #[get("/v1/live/agents")]
 pub async fn live_agents(
     api: Data<Api>,
@@ -202,6 +237,7 @@ pub async fn live_agents(
     tenant: Query<TenantQuery>,
     at: Query<WhereQuery>,
     filter: Query<AgentQuery>,
+    sort: Query<SortQuery>,
     paging: Query<PageQuery>,
 ) -> Result<Json<LivePage<Agent>>, Problem> {
     let scope = scope(&actor, &tenant, &at)?;
@@ -211,13 +247,22 @@ pub async fn live_agents(
             && filter.agent_id.is_none_or(|wanted| agent.agent_id == Some(wanted))
             && filter.state.is_none_or(|state| agent.state == state)
     });
-    let page = paging.of_all(agents, |(name, agent)| format!("{} {name}", agent.tenant_id))?;
+    let page = sort.of_all(&paging, &["name", "since"], agents, |(name, agent), by| {
+        let usual = format!("{} {name}", agent.tenant_id);
+        match by {
+            "name" => name_key(agent.name.as_ref(), &usual),
+            "since" => since_key(agent.since, &usual),
+            _ => usual,
+        }
+    })?;
     let items = page.items.into_iter().map(|(_, agent)| agent).collect();
     Ok(Json(LivePage { items, next_cursor: page.next_cursor, unknown: scope.unknown(&live) }))
 }
 
 /// List the conferences that people are in
-#[utoipa::path(tag = "live", params(TenantQuery, WhereQuery, PageQuery), responses((status = 200, body = LivePage<Conference>)))]
+///
+/// It can be sorted by `name` or `since`.
+#[utoipa::path(tag = "live", params(TenantQuery, WhereQuery, SortQuery, PageQuery), responses((status = 200, body = LivePage<Conference>)))]
 #[get("/v1/live/conferences")]
 pub async fn live_conferences(
     api: Data<Api>,
@@ -225,15 +270,25 @@ pub async fn live_conferences(
     actor: Actor,
     tenant: Query<TenantQuery>,
     at: Query<WhereQuery>,
+    sort: Query<SortQuery>,
     paging: Query<PageQuery>,
 ) -> Result<Json<LivePage<Conference>>, Problem> {
     let scope = scope(&actor, &tenant, &at)?;
     let shown = Asker { live: &live, pool: api.pool(), scope: &scope }.conferences().await;
-    page(&live, &scope, &paging, shown, |one| format!("{} {:?}", one.conference_id, one.at.switch_id))
+    page(&live, &scope, (&paging, &sort), &["name", "since"], shown, |one, by| {
+        let usual = format!("{} {:?}", one.conference_id, one.at.switch_id);
+        match by {
+            "name" => name_key(one.name.as_ref(), &usual),
+            "since" => since_key(Some(one.since), &usual),
+            _ => usual,
+        }
+    })
 }
 
 /// List the calls that are parked
-#[utoipa::path(tag = "live", params(TenantQuery, WhereQuery, PageQuery), responses((status = 200, body = LivePage<Parked>)))]
+///
+/// It can be sorted by `since`; otherwise it is sorted by slot.
+#[utoipa::path(tag = "live", params(TenantQuery, WhereQuery, SortQuery, PageQuery), responses((status = 200, body = LivePage<Parked>)))]
 #[get("/v1/live/parked")]
 pub async fn live_parked(
     api: Data<Api>,
@@ -241,11 +296,15 @@ pub async fn live_parked(
     actor: Actor,
     tenant: Query<TenantQuery>,
     at: Query<WhereQuery>,
+    sort: Query<SortQuery>,
     paging: Query<PageQuery>,
 ) -> Result<Json<LivePage<Parked>>, Problem> {
     let scope = scope(&actor, &tenant, &at)?;
     let shown = Asker { live: &live, pool: api.pool(), scope: &scope }.parked().await;
-    page(&live, &scope, &paging, shown, |one| format!("{} {:0>4} {:?}", one.tenant_id, one.slot, one.call_id))
+    page(&live, &scope, (&paging, &sort), &["since"], shown, |one, by| {
+        let usual = format!("{} {:0>4} {:?}", one.tenant_id, one.slot, one.call_id);
+        if by == "since" { since_key(one.since, &usual) } else { usual }
+    })
 }
 
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
@@ -259,8 +318,8 @@ pub struct GatewayQuery {
 
 /// List the gateways to carriers, as each switch sees them
 ///
-/// A tenant sees those to carriers of its own.
-#[utoipa::path(tag = "live", params(TenantQuery, WhereQuery, GatewayQuery, PageQuery), responses((status = 200, body = LivePage<LiveGateway>)))]
+/// A tenant sees those to carriers of its own. They can be sorted by `carrier` or `since`.
+#[utoipa::path(tag = "live", params(TenantQuery, WhereQuery, GatewayQuery, SortQuery, PageQuery), responses((status = 200, body = LivePage<LiveGateway>)))]
 #[get("/v1/live/gateways")]
 pub async fn live_gateways(
     api: Data<Api>,
@@ -269,6 +328,7 @@ pub async fn live_gateways(
     tenant: Query<TenantQuery>,
     at: Query<WhereQuery>,
     filter: Query<GatewayQuery>,
+    sort: Query<SortQuery>,
     paging: Query<PageQuery>,
 ) -> Result<Json<LivePage<LiveGateway>>, Problem> {
     let scope = scope(&actor, &tenant, &at)?;
@@ -277,7 +337,14 @@ pub async fn live_gateways(
         filter.carrier_id.is_none_or(|wanted| wanted == gateway.carrier_id)
             && filter.up.is_none_or(|up| up == gateway.up)
     });
-    let page = paging.of_all(gateways, |(switch, gateway)| format!("{} {switch}", gateway.carrier_id))?;
+    let page = sort.of_all(&paging, &["carrier", "since"], gateways, |(switch, gateway), by| {
+        let usual = format!("{} {switch}", gateway.carrier_id);
+        match by {
+            "carrier" => name_key(gateway.carrier.as_ref(), &usual),
+            "since" => since_key(gateway.since, &usual),
+            _ => usual,
+        }
+    })?;
     let items = page.items.into_iter().map(|(_, gateway)| gateway).collect();
     Ok(Json(LivePage { items, next_cursor: page.next_cursor, unknown: scope.unknown(&live) }))
 }

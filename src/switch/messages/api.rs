@@ -17,6 +17,7 @@ use crate::{
     model::{
         error::Error,
         paging::{self, Page, PageQuery},
+        sorting::{SortQuery, moment_key},
     },
     tenancy::{Api, TenantQuery, auth::actor::Actor},
     text::Code,
@@ -44,17 +45,22 @@ pub struct ChatQuery {
 
 /// List whom one can write to
 ///
-/// With how many of their messages one has not seen, and the last one.
-#[utoipa::path(tag = "messages", params(PageQuery), responses((status = 200, body = Page<ChatPerson>)))]
+/// With how many of their messages one has not seen, and the last one. They can be sorted by `name` or `last_at`.
+#[utoipa::path(tag = "messages", params(SortQuery, PageQuery), responses((status = 200, body = Page<ChatPerson>)))]
 #[get("/v1/chat/people")]
 pub async fn list_chat_people(
     api: Data<Api>,
     actor: Actor,
+    sort: Query<SortQuery>,
     page: Query<PageQuery>,
 ) -> Result<Json<Page<ChatPerson>>, Problem> {
     let (tenant, user) = person(&actor)?;
     let people = store::people(&mut *api.read(&actor).await?, tenant, user).await?;
-    Ok(Json(page.of_all(people, |one| one.user_id.to_string())?))
+    Ok(Json(sort.of_all(&page, &["name", "last_at"], people, |one, by| match by {
+        "name" => format!("{}\0{}", one.name.to_lowercase(), one.user_id),
+        "last_at" => format!("{} {}", moment_key(one.last_at), one.user_id),
+        _ => one.user_id.to_string(),
+    })?))
 }
 
 /// List what one wrote with somebody, the latest first

@@ -13,7 +13,10 @@ use crate::{
         input,
         problem::Problem,
     },
-    model::paging::{self, Page, PageQuery},
+    model::{
+        paging::{self, Page, PageQuery},
+        sorting::SortQuery,
+    },
     node::changes::Change,
     switch::live::Live,
     tenancy::{Api, TenantQuery, auth::actor::Actor, tenants},
@@ -50,26 +53,29 @@ pub async fn play_call(
 }
 
 /// List the calls that were played lately, newest first
-#[utoipa::path(tag = "sandbox", params(TenantQuery, PageQuery), responses((status = 200, body = Page<SandboxCall>), (status = 409, body = Problem)))]
+///
+/// With `sort=began_at`, the oldest come first.
+#[utoipa::path(tag = "sandbox", params(TenantQuery, SortQuery, PageQuery), responses((status = 200, body = Page<SandboxCall>), (status = 409, body = Problem)))]
 #[get("/v1/sandbox/calls")]
 pub async fn list_played_calls(
     api: Data<Api>,
     actor: Actor,
     tenant: Query<TenantQuery>,
+    sort: Query<SortQuery>,
     page: Query<PageQuery>,
 ) -> Result<Json<Page<SandboxCall>>, Problem> {
     let tenant = actor.tenant_or(tenant.tenant_id)?;
-    let window = page.key_window()?;
-    let before = window.after.as_deref().map(|key| {
+    let way = sort.way(&page, "-began_at")?;
+    let after = way.after().map(|key| {
         let place = key.split_once(' ').and_then(|(at, id)| Some((at.parse().ok()?, id.parse().ok()?)));
         place.ok_or_else(paging::wrong_cursor)
     });
-    let before: Option<(i64, Uuid)> = before.transpose()?;
+    let after: Option<(i64, Uuid)> = after.transpose()?;
     let mut db = api.read(&actor).await?;
     is_sandbox(tenants::store::get(&mut *db, tenant).await?)?;
-    let calls = store::list(&mut *db, tenant, before, window.fetch()).await?;
+    let calls = store::list(&mut *db, tenant, way.is_down, after, way.fetch()).await?;
     let calls = calls.iter().map(|kept| SandboxCall::of(&kept.play, kept.over)).collect();
-    Ok(Json(window.page(calls, |call: &SandboxCall| format!("{} {}", call.began_at.timestamp_millis(), call.id))))
+    Ok(Json(way.page(calls, |call: &SandboxCall| format!("{} {}", call.began_at.timestamp_millis(), call.id))))
 }
 
 fn is_sandbox(tenant: Option<tenants::Tenant>) -> Result<(), Problem> {

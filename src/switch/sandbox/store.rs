@@ -75,23 +75,40 @@ pub async fn acted(db: &mut PgConnection, play: &Play) -> sqlx::Result<()> {
     .map(|_| ())
 }
 
-/// The calls of a tenant, the newest first. `before`: when the one before began.
+/// The calls of a tenant. `after`: when the last of the page before began.
 pub async fn list(
     db: impl PgExecutor<'_>,
     tenant: Uuid,
-    before: Option<(i64, Uuid)>,
+    is_down: bool,
+    after: Option<(i64, Uuid)>,
     limit: i64,
 ) -> sqlx::Result<Vec<Kept>> {
-    let rows = sqlx::query!(
-        r#"select play as "play: Json<Play>", recorded_at is not null as "over!" from sandbox_calls
-            where tenant_id = $1 and ($2::bigint is null or ((play ->> 'began')::bigint, id) < ($2, $3::uuid))
-            order by (play ->> 'began')::bigint desc, id desc limit $4"#,
-        tenant,
-        before.map(|before| before.0),
-        before.map(|before| before.1),
-        limit
-    );
-    Ok(rows.fetch_all(db).await?.into_iter().map(|row| Kept { play: row.play.0, over: row.over }).collect())
+    macro_rules! rows {
+        ($order:tt) => {
+            sqlx::query!(
+                r#"select play as "play: Json<Play>", recorded_at is not null as "over!" from sandbox_calls
+                    where tenant_id = $1 and "#
+                    + $order
+                    + " limit $4",
+                tenant,
+                after.map(|after| after.0),
+                after.map(|after| after.1),
+                limit
+            )
+            .map(|row| Kept { play: row.play.0, over: row.over })
+            .fetch_all(db)
+            .await
+        };
+    }
+    if is_down {
+        rows!(
+            "($2::bigint is null or ((play ->> 'began')::bigint, id) < ($2, $3::uuid)) order by (play ->> 'began')::bigint desc, id desc"
+        )
+    } else {
+        rows!(
+            "($2::bigint is null or ((play ->> 'began')::bigint, id) > ($2, $3::uuid)) order by (play ->> 'began')::bigint, id"
+        )
+    }
 }
 
 /// The calls that every node plays: those that are up, and those that ended a moment ago.

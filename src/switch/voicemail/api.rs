@@ -26,6 +26,7 @@ use crate::{
     model::{
         error::{Error, same_version},
         paging::{self, Page, PageQuery},
+        sorting::SortQuery,
     },
     node::changes::{Audit, Change},
     switch::{
@@ -70,8 +71,8 @@ fn lines<'a>(api: &'a Api, live: &Live, control: &'a Control, tenant: Uuid) -> R
 /// List the messages of an extension, newest first
 ///
 /// The switches of the cluster are asked what there is. Messages of a switch that is away are shown as they were; if none can be asked, it is refused.
-/// An agent sees those of their own extensions.
-#[utoipa::path(tag = "voicemail", params(TenantQuery, VoicemailFilter, PageQuery), responses((status = 200, body = Page<Message>), (status = 404, body = Problem), (status = 503, body = Problem)))]
+/// An agent sees those of their own extensions. With `sort=received_at`, the oldest come first.
+#[utoipa::path(tag = "voicemail", params(TenantQuery, VoicemailFilter, SortQuery, PageQuery), responses((status = 200, body = Page<Message>), (status = 404, body = Problem), (status = 503, body = Problem)))]
 #[get("/v1/voicemail")]
 pub async fn list_voicemail(
     api: Data<Api>,
@@ -80,13 +81,14 @@ pub async fn list_voicemail(
     actor: Actor,
     tenant: Query<TenantQuery>,
     filter: Query<VoicemailFilter>,
+    sort: Query<SortQuery>,
     page: Query<PageQuery>,
 ) -> Result<Json<Page<Message>>, Problem> {
     let tenant = actor.tenant_or(tenant.tenant_id)?;
-    let window = page.key_window()?;
-    let before = window.after.as_deref().map(seat_of).transpose()?;
+    let way = sort.way(&page, "-received_at")?;
+    let after = way.after().map(seat_of).transpose()?;
     let owner = owner(&api, &actor, tenant, filter.extension_id).await?;
-    if before.is_none() {
+    if after.is_none() {
         for line in lines(&api, &live, &control, tenant)? {
             let mut tx = api.changes.within(Some(tenant)).await?;
             sync::sync(&mut tx, &line, &owner).await?;
@@ -95,8 +97,8 @@ pub async fn list_voicemail(
     }
     let wanted = Wanted { is_read: filter.is_read, is_urgent: filter.is_urgent };
     let mut db = api.read(&actor).await?;
-    let messages = store::list(&mut *db, tenant, owner.extension, wanted, before, window.fetch()).await?;
-    Ok(Json(window.page(messages, |one| format!("{} {}", one.received_at.to_rfc3339(), one.id))))
+    let messages = store::list(&mut *db, tenant, owner.extension, wanted, way.is_down, after, way.fetch()).await?;
+    Ok(Json(way.page(messages, |one| format!("{} {}", one.received_at.to_rfc3339(), one.id))))
 }
 
 /// Count the messages of each mailbox that has any

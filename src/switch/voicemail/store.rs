@@ -282,25 +282,36 @@ pub async fn list(
     tenant: Uuid,
     extension: Uuid,
     wanted: Wanted,
-    before: Option<Seat>,
+    is_down: bool,
+    after: Option<Seat>,
     limit: i64,
 ) -> sqlx::Result<Vec<Message>> {
-    let rows = sqlx::query!(
+    macro_rules! rows {
+        ($order:tt) => {
+    sqlx::query!(
         r#"select tenant_id, id, extension_id, switch_id, message, caller_number, caller_name, received_at, seconds, is_urgent, read_at,
                   forwarded_by, content_id is not null as "has_audio!", version, updated_at
              from voicemail_messages
             where tenant_id = $1 and extension_id = $2 and not erased and ($3::bool is null or (read_at is not null) = $3)
-              and ($4::bool is null or is_urgent = $4) and ($5::timestamptz is null or (received_at, id) < ($5, $6))
-            order by received_at desc, id desc limit $7"#,
+              and ($4::bool is null or is_urgent = $4) and "# + $order + " limit $7",
         tenant,
         extension,
         wanted.is_read,
         wanted.is_urgent,
-        before.map(|seat| seat.0),
-        before.map(|seat| seat.1),
+        after.map(|seat| seat.0),
+        after.map(|seat| seat.1),
         limit
-    );
-    Ok(rows.fetch_all(db).await?.into_iter().map(|row| message!(row)).collect())
+    )
+    .map(|row| message!(row))
+    .fetch_all(db)
+    .await
+        };
+    }
+    if is_down {
+        rows!("($5::timestamptz is null or (received_at, id) < ($5, $6)) order by received_at desc, id desc")
+    } else {
+        rows!("($5::timestamptz is null or (received_at, id) > ($5, $6)) order by received_at, id")
+    }
 }
 
 /// One message. `only`: the agent whose extension it must be of.

@@ -4,7 +4,6 @@ use actix_web::{
     HttpRequest, HttpResponse, delete, get, patch, post, put,
     web::{Bytes, Data, Json, Path, Payload, Query},
 };
-use chrono::DateTime;
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -29,7 +28,7 @@ use crate::{
         settings::Words,
         sorting::{self, CREATED, SortQuery},
     },
-    tenancy::{Api, auth::actor::Actor},
+    tenancy::{Api, OfTenantQuery, auth::actor::Actor},
     text::Code,
 };
 
@@ -71,11 +70,12 @@ const SORTS: [&str; 3] = [CREATED, "name", "priority"];
 /// List carriers
 ///
 /// It can be sorted by `created_at`, `name` or `priority`.
-#[utoipa::path(tag = "carriers", params(ListQuery, ExternalIdQuery, SortQuery, PageQuery), responses((status = 200, body = Page<Carrier>)))]
+#[utoipa::path(tag = "carriers", params(OfTenantQuery, ListQuery, ExternalIdQuery, SortQuery, PageQuery), responses((status = 200, body = Page<Carrier>)))]
 #[get("/v1/carriers")]
 pub async fn list_carriers(
     api: Data<Api>,
     actor: Actor,
+    tenant: Query<OfTenantQuery>,
     query: Query<ListQuery>,
     named: Query<ExternalIdQuery>,
     sort: Query<SortQuery>,
@@ -83,9 +83,10 @@ pub async fn list_carriers(
 ) -> Result<Json<Page<Labelled<Carrier>>>, Problem> {
     let sorted = sort.sorted(&page, &SORTS)?;
     let mut db = api.read(&actor).await?;
-    let only = named.ids(&mut db, Kind::Carrier, actor.tenant).await?;
+    let tenant = tenant.of(&actor);
+    let only = named.ids(&mut db, Kind::Carrier, tenant).await?;
     let ListQuery { name, status } = query.into_inner();
-    let filter = store::Filter { name, status };
+    let filter = store::Filter { name, status, tenant };
     let carriers = store::list(&mut *db, only.as_deref(), &filter, &sorted).await?;
     Ok(Json(labels::page(&mut db, sorted.page(carriers, |carrier| carrier.id, sort_key)).await?))
 }
@@ -189,7 +190,7 @@ pub async fn delete_carrier(
 /// stay, and the answer is a 422 with the report. Prefixes whose first rate begins later keep their present rate until then, and so do longer
 /// prefixes below them that the file does not name, which then get the rate of the shorter one.
 /// `/rates/preview` shows what a file would do.
-#[utoipa::path(tag = "carriers", request_body(content = String, content_type = "text/csv"), responses((status = 201, body = Report), (status = 422, body = Report)))]
+#[utoipa::path(tag = "carriers", request_body(content = String, content_type = "text/csv"), responses((status = 200, body = Report, description = "It changes no price: the sheet in force stays."), (status = 201, body = Report), (status = 422, body = Report)))]
 #[put("/v1/carriers/{id}/rates")]
 pub async fn replace_rates(
     api: Data<Api>,
@@ -204,7 +205,7 @@ pub async fn replace_rates(
 /// Replace a carrier's rates with a CSV file, at another path
 ///
 /// The same as `PUT /v1/carriers/{id}/rates`.
-#[utoipa::path(tag = "carriers", request_body(content = String, content_type = "text/csv"), responses((status = 201, body = Report), (status = 422, body = Report)))]
+#[utoipa::path(tag = "carriers", request_body(content = String, content_type = "text/csv"), responses((status = 200, body = Report, description = "It changes no price: the sheet in force stays."), (status = 201, body = Report), (status = 422, body = Report)))]
 #[post("/v1/carriers/{id}/rates/bulk")]
 pub async fn upload_rates(
     api: Data<Api>,
@@ -229,7 +230,11 @@ async fn replace(
     let sheet = read_apart(body.clone(), now).await?;
     let work = async |change: &mut _| {
         let report = rates::replace(change, carrier, sheet, now, |_| ()).await?;
-        Outcome::report(&report, report.refused == 0)
+        if report.refused == 0 && !report.changed {
+            Outcome::said(&report)
+        } else {
+            Outcome::report(&report, report.changed)
+        }
     };
     request.run(api, actor, &body, work).await
 }
@@ -279,30 +284,31 @@ pub struct RatesQuery {
 }
 
 /// List a carrier's rates, by prefix and time
-#[utoipa::path(tag = "carriers", params(RatesQuery), responses((status = 200, body = Page<Rate>)))]
+///
+/// With `sort=-prefix`, the last come first.
+#[utoipa::path(tag = "carriers", params(RatesQuery, SortQuery), responses((status = 200, body = Page<Rate>)))]
 #[get("/v1/carriers/{id}/rates")]
 pub async fn list_rates(
     api: Data<Api>,
     actor: Actor,
     path: Path<Uuid>,
     query: Query<RatesQuery>,
+    sort: Query<SortQuery>,
 ) -> Result<Json<Page<Rate>>, Problem> {
     if !query.prefix.bytes().all(|b| b.is_ascii_digit()) {
         return Err(Error::query("prefix", Code::NotDigits).into());
     }
     let RatesQuery { prefix, limit, cursor } = query.into_inner();
-    let window = PageQuery { limit, cursor }.key_window()?;
-    let after = match &window.after {
-        None => (String::new(), DateTime::UNIX_EPOCH),
-        Some(key) => {
-            let (prefix, at) = key.split_once(' ').ok_or_else(paging::wrong_cursor)?;
-            (prefix.to_owned(), at.parse().map_err(|_| paging::wrong_cursor())?)
-        }
+    let way = sort.way(&PageQuery { limit, cursor }, "prefix")?;
+    let place_of = |key: &str| {
+        let place = key.split_once(' ').and_then(|(prefix, at)| Some((prefix.to_owned(), at.parse().ok()?)));
+        place.ok_or_else(paging::wrong_cursor)
     };
+    let after = way.after().map(place_of).transpose()?;
     let (carrier, mut db) = (path.into_inner(), api.read(&actor).await?);
     store::get(&mut *db, carrier).await?.ok_or_else(|| Problem::not_found("carrier"))?;
-    let rates = store::rates(&mut *db, carrier, &prefix, &after, window.fetch()).await?;
-    Ok(Json(window.page(rates, |rate| format!("{} {}", rate.prefix, rate.effective_at.to_rfc3339()))))
+    let rates = store::rates(&mut *db, carrier, &prefix, way.is_down, after.as_ref(), way.fetch()).await?;
+    Ok(Json(way.page(rates, |rate| format!("{} {}", rate.prefix, rate.effective_at.to_rfc3339()))))
 }
 
 /// Probe a carrier with one SIP OPTIONS

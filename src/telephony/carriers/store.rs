@@ -125,6 +125,7 @@ async fn select(
                         (case $6::text when 'name' then lower($7::text) when 'priority' then $7::text else '' end) collate "C" as after) k
             where ($1::uuid[] is null or c.id = any ($1))
            and ($4::text is null or strpos(lower(c.name), lower($4)) > 0) and ($5::text is null or c.status = $5)
+              and ($9::uuid is null or c.tenant_id = $9)
               and "# $(+ $order)+ + " limit $3",
         only,
         sorted.window.after,
@@ -133,7 +134,8 @@ async fn select(
         filter.status as Option<CarrierStatus>,
         sorted.by,
         sorted.key,
-        sorted.is_down
+        sorted.is_down,
+        filter.tenant
     )
     .fetch_all(db)
     .await
@@ -160,6 +162,8 @@ pub struct Filter {
     /// Part of the name.
     pub name: Option<String>,
     pub status: Option<CarrierStatus>,
+    /// Those that take only this tenant's calls.
+    pub tenant: Option<Uuid>,
 }
 
 /// `only`: of these.
@@ -374,6 +378,35 @@ pub async fn not_yet_priced(
     .await
 }
 
+/// Whether two sheets have the same prices from now on. Since when a price is in force makes no difference.
+pub async fn has_same_rates(
+    db: &mut PgConnection,
+    old: Uuid,
+    new: Uuid,
+    now: chrono::DateTime<chrono::Utc>,
+) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"with counts as (
+              select distinct on (sheet_id, prefix, greatest(effective_at, $3))
+                     sheet_id, prefix, greatest(effective_at, $3) as since, price, first_seconds, step_seconds
+                from rates where sheet_id in ($1, $2)
+               order by sheet_id, prefix, greatest(effective_at, $3), effective_at desc),
+           was as (select prefix, since, price, first_seconds, step_seconds from counts where sheet_id = $1),
+           becomes as (select prefix, since, price, first_seconds, step_seconds from counts where sheet_id = $2)
+           select not exists (table was except table becomes) and not exists (table becomes except table was) as "same!""#,
+        old,
+        new,
+        now
+    )
+    .fetch_one(db)
+    .await
+}
+
+/// Forgets a sheet that was not put in force.
+pub async fn drop_sheet(db: &mut PgConnection, sheet: Uuid) -> sqlx::Result<()> {
+    sqlx::query!("delete from rate_sheets where id = $1", sheet).execute(db).await.map(|_| ())
+}
+
 /// Puts a sheet in force, with `added` rates besides its own. The rest of the previous sheet is deleted.
 pub async fn put_in_force(db: &mut PgConnection, carrier: Uuid, sheet: Uuid, added: i64) -> sqlx::Result<()> {
     sqlx::query!("update rate_sheets set rows = rows + $2::bigint::int where id = $1", sheet, added)
@@ -402,28 +435,43 @@ pub struct Rate {
     pub step_seconds: i16,
 }
 
-/// Rates whose prefix begins with this, after a prefix and a time.
+/// Rates whose prefix begins with this. `after`: the prefix and time of the last on the page before.
 pub async fn rates(
     db: impl PgExecutor<'_>,
     carrier: Uuid,
     prefix: &str,
-    after: &(String, DateTime<Utc>),
+    is_down: bool,
+    after: Option<&(String, DateTime<Utc>)>,
     limit: i64,
 ) -> sqlx::Result<Vec<Rate>> {
-    sqlx::query_as!(
-        Rate,
-        "select r.prefix, r.effective_at, r.price, r.first_seconds, r.step_seconds
-           from carriers c join rates r on r.sheet_id = c.sheet_id
-          where c.id = $1 and r.prefix like $2 || '%' and (r.prefix, r.effective_at) > ($3, $4)
-          order by r.prefix, r.effective_at limit $5",
-        carrier,
-        prefix,
-        after.0,
-        after.1,
-        limit
-    )
-    .fetch_all(db)
-    .await
+    macro_rules! rows {
+        ($order:tt) => {
+            sqlx::query_as!(
+                Rate,
+                "select r.prefix, r.effective_at, r.price, r.first_seconds, r.step_seconds
+                   from carriers c join rates r on r.sheet_id = c.sheet_id
+                  where c.id = $1 and r.prefix like $2 || '%' and "
+                    + $order
+                    + " limit $5",
+                carrier,
+                prefix,
+                after.map(|after| after.0.as_str()),
+                after.map(|after| after.1),
+                limit
+            )
+            .fetch_all(db)
+            .await
+        };
+    }
+    if is_down {
+        rows!(
+            "($3::text is null or (r.prefix, r.effective_at) < ($3, $4::timestamptz)) order by r.prefix desc, r.effective_at desc"
+        )
+    } else {
+        rows!(
+            "($3::text is null or (r.prefix, r.effective_at) > ($3, $4::timestamptz)) order by r.prefix, r.effective_at"
+        )
+    }
 }
 
 /// Notes how an attempt over a carrier ended. Five failures in a row make it sick: for half a minute at first, then twice as long

@@ -39,6 +39,12 @@ pub struct ContactFilter {
     /// A part of a name, company, mail address or number, as it is typed. With less than three characters, or if the database has no
     /// trigrams, the beginning of a name.
     pub search: Option<String>,
+    /// Only those with this in their name, in any case of its letters.
+    pub name: Option<String>,
+    /// Only those with this mail address, in any case of its letters.
+    pub email: Option<String>,
+    /// Only the one with this number, in E.164.
+    pub number: Option<String>,
     /// One of their tags.
     pub tag: Option<String>,
     /// Whether they don't want to be called.
@@ -51,8 +57,11 @@ impl ContactFilter {
         if search.as_ref().is_some_and(|text| text.chars().count() > 100 || text.contains('\0')) {
             return Err(Error::query("search", Code::LengthOutOfRange.with("least", 1).with("most", 100)));
         }
+        // Postgres knows no text with NUL, and nothing has such a name.
+        let plain = |text: &Option<String>| text.as_ref().map(|text| text.replace('\0', "\u{fffd}"));
         let tag = self.tag.clone().filter(|tag| !tag.contains('\0'));
-        Ok(Wanted { search, tag, do_not_call: self.do_not_call })
+        let (name, email, number) = (plain(&self.name), plain(&self.email), plain(&self.number));
+        Ok(Wanted { search, name, email, number, tag, do_not_call: self.do_not_call })
     }
 }
 

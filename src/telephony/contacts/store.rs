@@ -15,6 +15,10 @@ use crate::{
 pub struct Wanted {
     /// In lower case.
     pub search: Option<String>,
+    /// A part of the name.
+    pub name: Option<String>,
+    pub email: Option<String>,
+    pub number: Option<String>,
     pub tag: Option<String>,
     pub do_not_call: Option<bool>,
 }
@@ -60,7 +64,11 @@ pub async fn list(db: &mut PgConnection, tenant: Uuid, wanted: &Wanted, sorted: 
              from contacts c
             where c.tenant_id = $1 and ($3::text is null or c.sought like $3) and ($4::text is null or lower(c.name) like $4)
               and ($5::text is null or $5 = any (c.tags)) and ($6::bool is null or (c.do_not_call is not null) = $6)
-              and ($8::text is null or true) and "# + $order + " limit $7",
+              and ($8::text is null or true) and ($9::text is null or strpos(lower(c.name), lower($9)) > 0)
+              and ($10::text is null or lower(c.email) = lower($10))
+              and ($11::text is null or exists (select from contact_numbers n
+                                                 where n.tenant_id = c.tenant_id and n.contact_id = c.id and n.number = $11))
+              and "# + $order + " limit $7",
         tenant,
         sorted.window.after,
         part,
@@ -68,7 +76,10 @@ pub async fn list(db: &mut PgConnection, tenant: Uuid, wanted: &Wanted, sorted: 
         wanted.tag,
         wanted.do_not_call,
         sorted.window.fetch(),
-        sorted.key
+        sorted.key,
+        wanted.name,
+        wanted.email,
+        wanted.number
     );
     rows.fetch_all(db).await?.into_iter().filter_map(|row| contact!(row)).collect()
         }};

@@ -4,33 +4,49 @@ use actix_web::{
     HttpResponse, get, post,
     web::{Bytes, Data, Json, Path, Query},
 };
+use serde::Deserialize;
 use uuid::Uuid;
 
-use super::{Erasure, NewErasure, create, store};
+use super::{Erasure, ErasureState, NewErasure, create, store};
 use crate::{
     http::{
         change::{self, ChangeRequest, Outcome},
         input,
         problem::Problem,
     },
-    model::paging::{Page, PageQuery},
+    model::{
+        paging::{Page, PageQuery},
+        sorting::{CREATED, SortQuery},
+    },
     tenancy::{Api, TenantQuery, auth::actor::Actor},
 };
 
-/// List erasures
-#[utoipa::path(tag = "erasures", params(TenantQuery, PageQuery), responses((status = 200, body = Page<Erasure>)))]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct StateQuery {
+    /// Only erasures in this state.
+    #[param(inline)]
+    state: Option<ErasureState>,
+}
+
+/// List erasures, oldest first
+///
+/// With `sort=-created_at`, the newest come first.
+#[utoipa::path(tag = "erasures", params(TenantQuery, StateQuery, SortQuery, PageQuery), responses((status = 200, body = Page<Erasure>)))]
 #[get("/v1/erasures")]
 pub async fn list_erasures(
     api: Data<Api>,
     actor: Actor,
     tenant: Query<TenantQuery>,
+    filter: Query<StateQuery>,
+    sort: Query<SortQuery>,
     page: Query<PageQuery>,
 ) -> Result<Json<Page<Erasure>>, Problem> {
     let tenant = actor.tenant_or(tenant.tenant_id)?;
-    let window = page.window()?;
-    let mut db = api.read(&actor).await?;
-    let erasures = store::list(&mut *db, tenant, window).await?;
-    Ok(Json(window.page(erasures, |erasure| erasure.id)))
+    let way = sort.way(&page, CREATED)?;
+    let (after, mut db) = (way.after_id()?, api.read(&actor).await?);
+    let erasures = store::list(&mut *db, tenant, filter.state, way.is_down, after, way.fetch()).await?;
+    Ok(Json(way.page(erasures, |erasure| erasure.id.to_string())))
 }
 
 /// Erase what is kept of a person

@@ -5,7 +5,6 @@ use sqlx::{PgConnection, PgExecutor, PgPool, types::Json};
 use uuid::Uuid;
 
 use super::{Erased, Erasure, ErasureState, StillSet};
-use crate::model::paging::Window;
 
 macro_rules! erasure {
     ($row:expr) => {
@@ -45,16 +44,34 @@ pub async fn insert(
     .map(|_| ())
 }
 
-pub async fn list(db: impl PgExecutor<'_>, tenant: Uuid, window: Window) -> sqlx::Result<Vec<Erasure>> {
-    let rows = sqlx::query!(
-        r#"select tenant_id, id, counted, state as "state: ErasureState", erased as "erased: Json<Erased>", settings as "settings: Json<StillSet>",
-                  remaining, next_at, version, created_at, updated_at, finished_at
-             from erasures where tenant_id = $1 and id > $2 order by id limit $3"#,
-        tenant,
-        window.after,
-        window.fetch()
-    );
-    Ok(rows.fetch_all(db).await?.into_iter().map(|row| erasure!(row)).collect())
+/// `after`: the last of the page before.
+pub async fn list(
+    db: impl PgExecutor<'_>,
+    tenant: Uuid,
+    state: Option<ErasureState>,
+    is_down: bool,
+    after: Option<Uuid>,
+    limit: i64,
+) -> sqlx::Result<Vec<Erasure>> {
+    macro_rules! rows {
+        ($order:tt) => {
+            sqlx::query!(
+                r#"select tenant_id, id, counted, state as "state: ErasureState", erased as "erased: Json<Erased>", settings as "settings: Json<StillSet>",
+                          remaining, next_at, version, created_at, updated_at, finished_at
+                     from erasures where tenant_id = $1 and ($4::text is null or state = $4) and "#
+                    + $order
+                    + " limit $3",
+                tenant,
+                after.unwrap_or(if is_down { Uuid::max() } else { Uuid::nil() }),
+                limit,
+                state as Option<ErasureState>
+            )
+            .map(|row| erasure!(row))
+            .fetch_all(db)
+            .await
+        };
+    }
+    if is_down { rows!("id < $2 order by id desc") } else { rows!("id > $2 order by id") }
 }
 
 pub async fn get(db: impl PgExecutor<'_>, tenant: Uuid, id: Uuid) -> sqlx::Result<Option<Erasure>> {

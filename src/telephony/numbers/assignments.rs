@@ -9,6 +9,7 @@ use crate::{
         error::{Error, Result},
         same::is_same,
         settings::Country,
+        used::UsedKind,
     },
     node::changes::{Audit, Change},
     text::Code,
@@ -62,8 +63,13 @@ pub async fn assign(change: &mut Change, tenant: Uuid, id: Uuid, to: Assign, if_
         && !to.take_over
     {
         let other = store::agent(change.db(), tenant, assignment.agent_id).await?.unwrap_or_default();
-        let why = Code::NumberOfAnother.with("number", &before.number).with("agent", other.name);
-        return Err(why.with("id", assignment.agent_id).into());
+        let why = Code::NumberOfAnother.with("number", &before.number).with("agent", &other.name);
+        return Err(Error::taken(
+            why.with("id", assignment.agent_id),
+            UsedKind::Agent,
+            assignment.agent_id,
+            &other.name,
+        ));
     }
     let assignment = Assignment { agent_id: to.agent_id, daily_limit: to.daily_limit, allowed_countries: countries };
     if before.assignment.as_ref().is_some_and(|before| is_same(before, &assignment)) {
@@ -98,11 +104,12 @@ pub async fn choose(change: &mut Change, tenant: Uuid, agent: Uuid, outbound: &O
             return Err(Error::invalid("number_id", Code::NamesNoNumber));
         }
     }
-    if store::set_choice(change.db(), tenant, agent, outbound).await? {
-        let after = serde_json::to_value(outbound).ok();
-        let resource = format!("agents/{agent}");
-        change.audit(Audit { tenant: Some(tenant), action: "outbound", resource, before: None, after }).await
-    } else {
-        Err(Error::NotFound("agent"))
+    let before = store::choice(change.db(), tenant, agent).await?.ok_or(Error::NotFound("agent"))?;
+    if is_same(&before, outbound) {
+        return Ok(());
     }
+    store::set_choice(change.db(), tenant, agent, outbound).await?;
+    let (before, after) = (serde_json::to_value(&before).ok(), serde_json::to_value(outbound).ok());
+    let resource = format!("agents/{agent}");
+    change.audit(Audit { tenant: Some(tenant), action: "outbound", resource, before, after }).await
 }

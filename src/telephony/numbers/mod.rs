@@ -293,7 +293,8 @@ pub async fn delete(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Optio
     let before = locked(change, tenant, id, if_match).await?;
     if let Some(assignment) = &before.assignment {
         let agent = store::agent(change.db(), tenant, assignment.agent_id).await?.unwrap_or_default();
-        return Err(Code::NumberAssigned.with("agent", agent.name).with("id", assignment.agent_id).into());
+        let why = Code::NumberAssigned.with("agent", &agent.name).with("id", assignment.agent_id);
+        return Err(Error::taken(why, UsedKind::Agent, assignment.agent_id, &agent.name));
     }
     store::delete(change.db(), tenant, id).await?;
     change.audit_of("delete", Some(&before), None).await

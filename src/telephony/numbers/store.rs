@@ -395,9 +395,8 @@ pub async fn choice(db: &mut PgConnection, tenant: Uuid, user: Uuid) -> sqlx::Re
     Ok(row.map(|row| Outbound { choice: row.choice, number_id: row.outbound_number }))
 }
 
-/// Returns `false` if there is no such agent.
-pub async fn set_choice(db: &mut PgConnection, tenant: Uuid, user: Uuid, outbound: &Outbound) -> sqlx::Result<bool> {
-    let changed = sqlx::query!(
+pub async fn set_choice(db: &mut PgConnection, tenant: Uuid, user: Uuid, outbound: &Outbound) -> sqlx::Result<()> {
+    sqlx::query!(
         "update users set outbound_choice = $3, outbound_number = $4 where tenant_id = $1 and id = $2",
         tenant,
         user,
@@ -405,8 +404,8 @@ pub async fn set_choice(db: &mut PgConnection, tenant: Uuid, user: Uuid, outboun
         outbound.number_id
     )
     .execute(db)
-    .await?;
-    Ok(changed.rows_affected() > 0)
+    .await
+    .map(|_| ())
 }
 
 /// The number that a line means.

@@ -4,6 +4,7 @@ use actix_web::{
     HttpResponse, delete, get, patch, post,
     web::{Bytes, Data, Json, Path, Query},
 };
+use serde::Deserialize;
 use uuid::Uuid;
 
 use super::{HeldNumber, NewPool, NewReservation, Pool, PoolPatch, create, delete, release, reserve, store, update};
@@ -149,21 +150,32 @@ pub async fn reserve_number(
     request.run(&api, &actor, &body, work).await
 }
 
-/// List reserved and resting numbers
-#[utoipa::path(tag = "pools", params(PageQuery), responses((status = 200, body = Page<HeldNumber>)))]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct HeldQuery {
+    /// Only this number.
+    number: Option<String>,
+}
+
+/// List reserved and resting numbers, by number
+///
+/// With `sort=-number`, the highest come first.
+#[utoipa::path(tag = "pools", params(HeldQuery, SortQuery, PageQuery), responses((status = 200, body = Page<HeldNumber>)))]
 #[get("/v1/tenants/{tenant_id}/reserved-numbers")]
 pub async fn list_reserved_numbers(
     api: Data<Api>,
     actor: Actor,
     path: Path<Uuid>,
+    query: Query<HeldQuery>,
+    sort: Query<SortQuery>,
     page: Query<PageQuery>,
 ) -> Result<Json<Page<HeldNumber>>, Problem> {
     let tenant = actor.in_tenant(path.into_inner())?;
-    let window = page.key_window()?;
+    let way = sort.way(&page, "number")?;
     let mut db = api.read(&actor).await?;
     tenants::store::get(&mut *db, tenant).await?.ok_or_else(|| Problem::not_found("tenant"))?;
-    let held = store::held(&mut *db, tenant, window.after.as_deref().unwrap_or_default(), window.fetch()).await?;
-    Ok(Json(window.page(held, |held| held.number.clone())))
+    let held = store::held(&mut *db, tenant, query.number.as_deref(), way.is_down, way.after(), way.fetch()).await?;
+    Ok(Json(way.page(held, |held| held.number.clone())))
 }
 
 /// Show a reserved or resting number

@@ -219,16 +219,36 @@ pub async fn held_number(db: impl PgExecutor<'_>, tenant: Uuid, number: &str) ->
     .await
 }
 
-pub async fn held(db: impl PgExecutor<'_>, tenant: Uuid, after: &str, limit: i64) -> sqlx::Result<Vec<HeldNumber>> {
-    sqlx::query_as!(
-        HeldNumber,
-        "select number, reason, until, created_at from held_numbers
-          where tenant_id = $1 and (until is null or until > now()) and (length(number), number) > (length($2::text), $2)
-          order by length(number), number limit $3",
-        tenant,
-        after,
-        limit
-    )
-    .fetch_all(db)
-    .await
+/// `after`: the last of the page before.
+pub async fn held(
+    db: impl PgExecutor<'_>,
+    tenant: Uuid,
+    number: Option<&str>,
+    is_down: bool,
+    after: Option<&str>,
+    limit: i64,
+) -> sqlx::Result<Vec<HeldNumber>> {
+    macro_rules! rows {
+        ($order:tt) => {
+            sqlx::query_as!(
+                HeldNumber,
+                "select number, reason, until, created_at from held_numbers
+                  where tenant_id = $1 and (until is null or until > now()) and ($4::text is null or number = $4)
+                    and " + $order + " limit $3",
+                tenant,
+                after,
+                limit,
+                number
+            )
+            .fetch_all(db)
+            .await
+        };
+    }
+    if is_down {
+        rows!(
+            "($2::text is null or (length(number), number) < (length($2), $2)) order by length(number) desc, number desc"
+        )
+    } else {
+        rows!("($2::text is null or (length(number), number) > (length($2), $2)) order by length(number), number")
+    }
 }

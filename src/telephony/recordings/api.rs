@@ -27,6 +27,7 @@ use crate::{
         error::Error,
         moment,
         paging::{self, Page, PageQuery},
+        sorting::SortQuery,
     },
     node::{changes::Author, clock_store},
     telephony::history::facets::Facet,
@@ -112,24 +113,25 @@ pub async fn of_call(
 
 /// List recordings, newest first
 ///
-/// An agent sees those of the calls that they were on, if the tenant lets agents hear them.
-#[utoipa::path(tag = "recordings", params(TenantQuery, RecordingFilter, PageQuery), responses((status = 200, body = Page<Recording>)))]
+/// An agent sees those of the calls that they were on, if the tenant lets agents hear them. With `sort=began_at`, the oldest come first.
+#[utoipa::path(tag = "recordings", params(TenantQuery, RecordingFilter, SortQuery, PageQuery), responses((status = 200, body = Page<Recording>)))]
 #[get("/v1/recordings")]
 pub async fn list_recordings(
     api: Data<Api>,
     actor: Actor,
     tenant: Query<TenantQuery>,
     filter: Query<RecordingFilter>,
+    sort: Query<SortQuery>,
     page: Query<PageQuery>,
 ) -> Result<Json<Page<Recording>>, Problem> {
     let tenant = actor.tenant_or(tenant.tenant_id)?;
-    let window = page.key_window()?;
-    let before = window.after.as_deref().map(place_of).transpose()?;
+    let way = sort.way(&page, "-began_at")?;
+    let after = way.after().map(place_of).transpose()?;
     let mut db = api.read(&actor).await?;
     let only = only(&mut db, &actor, tenant).await?;
     let wanted = filter.wanted(tenant, only)?;
-    let recordings = store::list(&mut *db, tenant, &wanted, before, window.fetch()).await?;
-    Ok(Json(window.page(recordings, |one| format!("{} {}", one.began_at.to_rfc3339(), one.id))))
+    let recordings = store::list(&mut *db, tenant, &wanted, way.is_down, after, way.fetch()).await?;
+    Ok(Json(way.page(recordings, |one| format!("{} {}", one.began_at.to_rfc3339(), one.id))))
 }
 
 fn place_of(key: &str) -> Result<store::Place, Error> {

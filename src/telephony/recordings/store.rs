@@ -147,10 +147,13 @@ pub async fn list(
     db: impl PgExecutor<'_>,
     tenant: Uuid,
     wanted: &Wanted,
-    before: Option<Place>,
+    is_down: bool,
+    after: Option<Place>,
     limit: i64,
 ) -> sqlx::Result<Vec<Recording>> {
-    let rows = sqlx::query!(
+    macro_rules! rows {
+        ($order:tt) => {
+    sqlx::query!(
         r#"select r.tenant_id, r.id, r.name, r.leg, r.call_id, r.began_at, r.duration_ms, r.channels, r.sample_rate,
                   r.silences as "silences: Json<Vec<Silence>>", r.bytes, r.sha256, r.legal_hold, r.held_since, r.version, r.stored_at, r.updated_at
              from recordings r
@@ -161,8 +164,7 @@ pub async fn list(
               and ($6::uuid is null or exists (select from calls c where c.id = r.call_id and c.tenant_id = $1 and $6 = any (c.agents)))
               and ($7::bool is null or (r.held_since is not null) = $7)
               and ($8::bigint is null or r.duration_ms >= $8) and ($9::bigint is null or r.duration_ms < $9)
-              and ($10::timestamptz is null or (r.began_at, r.id) < ($10, $11))
-            order by r.began_at desc, r.id desc limit $12"#,
+              and "# + $order + " limit $12",
         tenant,
         wanted.since,
         wanted.until,
@@ -172,12 +174,21 @@ pub async fn list(
         wanted.held,
         wanted.least_ms,
         wanted.below_ms,
-        before.map(|place| place.0),
-        before.map(|place| place.1),
+        after.map(|place| place.0),
+        after.map(|place| place.1),
         limit,
         wanted.unknown
-    );
-    Ok(rows.fetch_all(db).await?.into_iter().map(|row| recording!(row)).collect())
+    )
+    .map(|row| recording!(row))
+    .fetch_all(db)
+    .await
+        };
+    }
+    if is_down {
+        rows!("($10::timestamptz is null or (r.began_at, r.id) < ($10, $11)) order by r.began_at desc, r.id desc")
+    } else {
+        rows!("($10::timestamptz is null or (r.began_at, r.id) > ($10, $11)) order by r.began_at, r.id")
+    }
 }
 
 /// The recordings of a call, in the order in which they began. `legs`: those that it is made of.

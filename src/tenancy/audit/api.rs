@@ -11,17 +11,21 @@ use crate::{
     model::{
         moment,
         paging::{Page, PageQuery},
+        sorting::SortQuery,
     },
     tenancy::{Api, auth::actor::Actor},
 };
 
 /// List audit entries, newest first
-#[utoipa::path(tag = "audit", params(Filter, PageQuery), responses((status = 200, body = Page<AuditEntry>)))]
+///
+/// With `sort=at`, the oldest come first.
+#[utoipa::path(tag = "audit", params(Filter, SortQuery, PageQuery), responses((status = 200, body = Page<AuditEntry>)))]
 #[get("/v1/audit")]
 pub async fn list_audit(
     api: Data<Api>,
     actor: Actor,
     filter: Query<Filter>,
+    sort: Query<SortQuery>,
     page: Query<PageQuery>,
 ) -> Result<Json<Page<AuditEntry>>, Problem> {
     let tenant = match actor.tenant {
@@ -30,7 +34,8 @@ pub async fn list_audit(
     };
     moment::check_query("since", filter.since)?;
     moment::check_query("until", filter.until)?;
-    let window = page.window()?;
-    let entries = store::list(&mut *api.read(&actor).await?, tenant, &filter, window).await?;
-    Ok(Json(window.page(entries, |entry| entry.id)))
+    let way = sort.way(&page, "-at")?;
+    let (after, mut db) = (way.after_id()?, api.read(&actor).await?);
+    let entries = store::list(&mut *db, tenant, &filter, way.is_down, after, way.fetch()).await?;
+    Ok(Json(way.page(entries, |entry| entry.id.to_string())))
 }

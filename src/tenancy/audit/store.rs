@@ -6,36 +6,42 @@ use sqlx::PgExecutor;
 use uuid::Uuid;
 
 use super::{AuditEntry, Filter};
-use crate::model::paging::Window;
 
-/// Entries, newest first; with a `tenant`, only that tenant's. The cursor is the last id of the page before.
+/// Entries; with a `tenant`, only that tenant's. `after`: the last of the page before.
 pub async fn list(
     db: impl PgExecutor<'_>,
     tenant: Option<Uuid>,
     filter: &Filter,
-    window: Window,
+    is_down: bool,
+    after: Option<Uuid>,
+    limit: i64,
 ) -> sqlx::Result<Vec<AuditEntry>> {
-    let before = if window.after.is_nil() { Uuid::max() } else { window.after };
-    sqlx::query_as!(
-        AuditEntry,
-        r#"select id, at, actor, host(source) as source, tenant_id, action, resource, before, after
-             from audit_log
-            where id < $1 and ($2::uuid is null or tenant_id = $2)
-              and ($3::text is null or strpos(lower(actor), lower($3)) > 0) and ($4::text is null or action = $4)
-              and ($5::text is null or starts_with(resource, $5)) and ($6::timestamptz is null or at >= $6)
-              and ($7::timestamptz is null or at < $7)
-            order by id desc limit $8"#,
-        before,
-        tenant,
-        filter.actor,
-        filter.action,
-        filter.resource,
-        filter.since,
-        filter.until,
-        window.fetch()
-    )
-    .fetch_all(db)
-    .await
+    macro_rules! rows {
+        ($order:tt) => {
+            sqlx::query_as!(
+                AuditEntry,
+                r#"select id, at, actor, host(source) as source, tenant_id, action, resource, before, after
+                     from audit_log
+                    where ($2::uuid is null or tenant_id = $2)
+                      and ($3::text is null or strpos(lower(actor), lower($3)) > 0) and ($4::text is null or action = $4)
+                      and ($5::text is null or starts_with(resource, $5)) and ($6::timestamptz is null or at >= $6)
+                      and ($7::timestamptz is null or at < $7) and "#
+                    + $order
+                    + " limit $8",
+                after.unwrap_or(if is_down { Uuid::max() } else { Uuid::nil() }),
+                tenant,
+                filter.actor,
+                filter.action,
+                filter.resource,
+                filter.since,
+                filter.until,
+                limit
+            )
+            .fetch_all(db)
+            .await
+        };
+    }
+    if is_down { rows!("id < $1 order by id desc") } else { rows!("id > $1 order by id") }
 }
 
 /// The present names of things, by their ids. They must belong to one of these tenants.

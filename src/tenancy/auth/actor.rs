@@ -6,7 +6,7 @@ use actix_web::{
     FromRequest, HttpMessage as _, HttpRequest,
     dev::Payload,
     http::{Method, header},
-    web::Data,
+    web::{Data, Query},
 };
 use uuid::Uuid;
 
@@ -173,6 +173,19 @@ impl Actor {
     }
 }
 
+/// The tenant that a query names. What can't be read is refused by the handler, which says why.
+fn named_tenant(request: &HttpRequest) -> Option<Uuid> {
+    let asked = Query::<Vec<(String, String)>>::from_query(request.query_string()).ok()?.into_inner();
+    asked.into_iter().find(|(name, _)| name == "tenant_id")?.1.parse().ok()
+}
+
+/// Whether there is such a tenant: a list of one that does not exist is no empty list. What was done to a tenant can still be read when
+/// it is gone.
+async fn is_known(api: &Api, tenant: Uuid, resource: Resource) -> Result<bool, Problem> {
+    let is_there = store::is_tenant(api.pool(), tenant).await?;
+    Ok(is_there || resource == Resource::Audit && store::was_tenant(api.pool(), tenant).await?)
+}
+
 /// The address that a request came from: the peer's, or the one that our proxy reports. Anybody can write into `X-Forwarded-For`, so
 /// it is read from its end, as far as trusted proxies wrote it.
 #[must_use]
@@ -324,6 +337,7 @@ impl FromRequest for Actor {
         let operator = request.extensions().get::<Operator>().cloned();
         let shown = shown(request);
         let tenant = request.match_info().get("tenant_id").map(str::parse::<Uuid>);
+        let named = named_tenant(request);
         let source = peer(request);
         let asked = request.clone();
         Box::pin(async move {
@@ -347,7 +361,16 @@ impl FromRequest for Actor {
             if let Some(tenant) = tenant {
                 actor.in_tenant(tenant.map_err(|_| Problem::not_found("tenant"))?)?;
             }
-            if rule.allows(actor.level) { Ok(actor) } else { Err(Problem::forbidden()) }
+            if !rule.allows(actor.level) {
+                return Err(Problem::forbidden());
+            }
+            if let Some(named) = named {
+                actor.in_tenant(named)?;
+                if actor.tenant.is_none() && !is_known(&api, named, resource).await? {
+                    return Err(Problem::not_found("tenant"));
+                }
+            }
+            Ok(actor)
         })
     }
 }

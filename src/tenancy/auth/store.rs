@@ -447,3 +447,14 @@ pub async fn add_signing_key(pool: &sqlx::PgPool, id: Uuid, sealed: &[u8]) -> sq
     sqlx::query!("insert into signing_keys (id, sealed) values ($1, $2)", id, sealed).execute(&mut *tx).await?;
     tx.commit().await
 }
+
+pub async fn is_tenant(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(r#"select exists (select from tenants where id = $1) as "is!""#, id).fetch_one(db).await
+}
+
+/// Whether something was done to a tenant that may be gone.
+pub async fn was_tenant(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(r#"select exists (select from audit_log where tenant_id = $1) as "was!""#, id)
+        .fetch_one(db)
+        .await
+}

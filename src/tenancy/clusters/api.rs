@@ -8,7 +8,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::{
-    Cluster, ClusterPatch, Configuration, NewCluster,
+    Cluster, ClusterPatch, ClusterStatus, Configuration, NewCluster,
     configuration::{self, ChangedConfiguration, NewConfiguration},
     create, delete, store, update,
 };
@@ -21,7 +21,7 @@ use crate::{
     },
     model::{
         paging::{Page, PageQuery},
-        sorting::{CREATED, SortQuery},
+        sorting::{self, CREATED, SortQuery},
     },
     tenancy::{Api, auth::actor::Actor},
 };
@@ -48,9 +48,11 @@ pub async fn create_cluster(
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
-struct NameQuery {
+struct ListQuery {
     /// Only those with this in their name, in any case of its letters.
     name: Option<String>,
+    #[param(inline)]
+    status: Option<ClusterStatus>,
 }
 
 /// What the list can be sorted by.
@@ -59,12 +61,12 @@ const SORTS: [&str; 2] = [CREATED, "name"];
 /// List clusters
 ///
 /// It can be sorted by `created_at` or `name`.
-#[utoipa::path(tag = "clusters", params(NameQuery, ExternalIdQuery, SortQuery, PageQuery), responses((status = 200, body = Page<Cluster>)))]
+#[utoipa::path(tag = "clusters", params(ListQuery, ExternalIdQuery, SortQuery, PageQuery), responses((status = 200, body = Page<Cluster>)))]
 #[get("/v1/clusters")]
 pub async fn list_clusters(
     api: Data<Api>,
     actor: Actor,
-    query: Query<NameQuery>,
+    query: Query<ListQuery>,
     named: Query<ExternalIdQuery>,
     sort: Query<SortQuery>,
     page: Query<PageQuery>,
@@ -72,7 +74,8 @@ pub async fn list_clusters(
     let sorted = sort.sorted(&page, &SORTS)?;
     let mut db = api.read(&actor).await?;
     let sorted = named.sorted(&mut db, Kind::Cluster, None, sorted).await?;
-    let clusters = store::list(&mut *db, query.name.as_deref(), &sorted).await?;
+    let ListQuery { name, status } = query.into_inner();
+    let clusters = store::list(&mut *db, &store::Filter { name, status }, &sorted).await?;
     Ok(Json(labels::page(&mut db, sorted.page(clusters, |cluster| cluster.id, sort_key)).await?))
 }
 
@@ -129,19 +132,25 @@ pub async fn delete_cluster(
     request.run(&api, &actor, b"", work).await
 }
 
-/// List the module configurations that a cluster sets for its switches
-#[utoipa::path(tag = "clusters", params(PageQuery), responses((status = 200, body = Page<Configuration>)))]
+/// List the module configurations that a cluster sets for its switches, by name
+///
+/// It can be sorted by `name` or `updated_at`.
+#[utoipa::path(tag = "clusters", params(SortQuery, PageQuery), responses((status = 200, body = Page<Configuration>)))]
 #[get("/v1/clusters/{id}/configuration")]
 pub async fn list_configurations(
     api: Data<Api>,
     actor: Actor,
     path: Path<Uuid>,
+    sort: Query<SortQuery>,
     page: Query<PageQuery>,
 ) -> Result<Json<Page<Configuration>>, Problem> {
     let mut db = api.read(&actor).await?;
     store::get(&mut *db, *path).await?.ok_or_else(|| Problem::not_found("cluster"))?;
     let all = store::configurations(&mut *db, *path).await?;
-    Ok(Json(page.of_all(all, |configuration| configuration.name.clone())?))
+    Ok(Json(sort.of_all(&page, &["name", "updated_at"], all, |configuration, by| match by {
+        "updated_at" => format!("{} {}", sorting::moment_key(Some(configuration.updated_at)), configuration.name),
+        _ => configuration.name.clone(),
+    })?))
 }
 
 /// Show the configuration of a module that a cluster sets

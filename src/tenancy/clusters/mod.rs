@@ -213,8 +213,8 @@ pub async fn delete(change: &mut Change, id: Uuid, if_match: Option<i64>) -> Res
     }
     let switches = store::switches(change.db(), id).await?;
     if before.tenants > 0 || switches > 0 {
-        let tenants = before.tenants;
-        return Err(Error::from(Code::ClusterInUse.with("tenants", tenants).with("switches", switches)));
+        let why = Code::ClusterInUse.with("tenants", before.tenants).with("switches", switches);
+        return Err(Error::Taken(why, store::first_of(change.db(), id).await?));
     }
     store::delete(change.db(), id).await?;
     change.audit_of("delete", Some(&before), None).await

@@ -7,6 +7,7 @@ use super::{AcceptsCallsFrom, Cluster, ClusterStatus, IceServer};
 use crate::model::{
     paging::Window,
     sorting::{Sorted, in_order},
+    used::{MOST_NAMED, Used, UsedKind},
 };
 
 /// Makes other transactions that place or remove tenants wait until this one ends.
@@ -33,18 +34,25 @@ pub async fn insert(db: &mut PgConnection, new: &Cluster) -> sqlx::Result<()> {
 }
 
 pub async fn get(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<Cluster>> {
-    Ok(select(db, Some(id), None, &Window::FIRST.into()).await?.into_iter().next())
+    Ok(select(db, Some(id), &Filter::default(), &Window::FIRST.into()).await?.into_iter().next())
 }
 
-/// `name`: a part of it.
-pub async fn list(db: impl PgExecutor<'_>, name: Option<&str>, sorted: &Sorted) -> sqlx::Result<Vec<Cluster>> {
-    select(db, None, name, sorted).await
+/// Which clusters to list.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// A part of the name.
+    pub name: Option<String>,
+    pub status: Option<ClusterStatus>,
+}
+
+pub async fn list(db: impl PgExecutor<'_>, filter: &Filter, sorted: &Sorted) -> sqlx::Result<Vec<Cluster>> {
+    select(db, None, filter, sorted).await
 }
 
 async fn select(
     db: impl PgExecutor<'_>,
     id: Option<Uuid>,
-    name: Option<&str>,
+    filter: &Filter,
     sorted: &Sorted,
 ) -> sqlx::Result<Vec<Cluster>> {
     macro_rules! rows {
@@ -57,14 +65,15 @@ async fn select(
                  select (case $5::text when 'name' then lower(c.name) else '' end) collate "C" as key,
                         (case $5::text when 'name' then lower($6::text) else '' end) collate "C" as after) k
             where ($1::uuid is null or c.id = $1) and ($4::text is null or strpos(lower(c.name), lower($4)) > 0)
-              and "# $(+ $order)+ + " limit $3",
+              and ($8::text is null or c.status = $8) and "# $(+ $order)+ + " limit $3",
         id,
         sorted.window.after,
         sorted.window.fetch(),
-        name,
+        filter.name,
         sorted.by,
         sorted.key,
-        sorted.is_down
+        sorted.is_down,
+        filter.status as Option<ClusterStatus>
     )
     .map(|row| Cluster {
         id: row.id,
@@ -116,9 +125,25 @@ pub async fn switches(db: &mut PgConnection, id: Uuid) -> sqlx::Result<i64> {
     sqlx::query_scalar!(r#"select count(*) as "count!" from switches where cluster_id = $1"#, id).fetch_one(db).await
 }
 
+/// The first switches and tenants that it has.
+pub async fn first_of(db: &mut PgConnection, id: Uuid) -> sqlx::Result<Vec<Used>> {
+    sqlx::query_as!(
+        Used,
+        r#"select kind as "kind!: UsedKind", id as "id!", name as "name!" from (
+              (select 'switch' as kind, id, name from switches where cluster_id = $1 order by name limit $2)
+              union all
+              (select 'tenant', id, domain from tenants where cluster_id = $1 order by domain limit $2)) found"#,
+        id,
+        MOST_NAMED
+    )
+    .fetch_all(db)
+    .await
+}
+
 pub async fn least_filled(db: &mut PgConnection, region: Option<&str>) -> sqlx::Result<Option<Uuid>> {
     sqlx::query_scalar!(
-        // On a platform without any switch, the first tenants may come before the first switch.
+        // Where there is no active switch at all, no cluster is better than another: the first tenant may come before the first switch, and a
+        // sandbox needs none.
         "select c.id from clusters c left join tenants t on t.cluster_id = c.id
           where c.status = 'active' and ($1::text is null or c.region = $1)
             and (exists (select 1 from switches s where s.cluster_id = c.id and s.status = 'active')

@@ -20,7 +20,7 @@ use crate::{
         sorting::{CREATED, SortQuery},
     },
     node::changes::Change,
-    tenancy::{Api, auth::actor::Actor},
+    tenancy::{Api, OfTenantQuery, auth::actor::Actor},
 };
 
 labels::labelled!(Key, Key, |it| it.tenant_id);
@@ -62,11 +62,12 @@ const SORTS: [&str; 2] = [CREATED, "name"];
 /// List keys
 ///
 /// It can be sorted by `created_at` or `name`.
-#[utoipa::path(tag = "keys", params(NameQuery, ExternalIdQuery, SortQuery, PageQuery), responses((status = 200, body = Page<Key>)))]
+#[utoipa::path(tag = "keys", params(OfTenantQuery, NameQuery, ExternalIdQuery, SortQuery, PageQuery), responses((status = 200, body = Page<Key>)))]
 #[get("/v1/keys")]
 pub async fn list_keys(
     api: Data<Api>,
     actor: Actor,
+    tenant: Query<OfTenantQuery>,
     query: Query<NameQuery>,
     named: Query<ExternalIdQuery>,
     sort: Query<SortQuery>,
@@ -74,8 +75,9 @@ pub async fn list_keys(
 ) -> Result<Json<Page<Labelled<Key>>>, Problem> {
     let sorted = sort.sorted(&page, &SORTS)?;
     let mut db = api.read(&actor).await?;
-    let only = named.ids(&mut db, Kind::Key, actor.tenant).await?;
-    let keys = store::list(&mut *db, actor.tenant, only.as_deref(), query.name.as_deref(), &sorted).await?;
+    let tenant = tenant.of(&actor);
+    let only = named.ids(&mut db, Kind::Key, tenant).await?;
+    let keys = store::list(&mut *db, tenant, only.as_deref(), query.name.as_deref(), &sorted).await?;
     Ok(Json(labels::page(&mut db, sorted.page(keys, |key| key.id, sort_key)).await?))
 }
 

@@ -15,6 +15,7 @@ use crate::{
         error::Error,
         language::Language,
         paging::{Page, PageQuery},
+        sorting::SortQuery,
     },
     tenancy::{Api, TenantQuery, auth::actor::Actor, tenants},
     text::{Code, keyring::Keyring},
@@ -61,26 +62,28 @@ fn opened(keyring: &Keyring, mail: store::Unsent) -> Result<SandboxMail, Error> 
 
 /// List the mails of a sandbox that were not sent, newest first
 ///
-/// So that a test can follow an invitation or the reset of a password: their links work.
-#[utoipa::path(tag = "sandbox", params(TenantQuery, PageQuery), responses((status = 200, body = Page<SandboxMail>), (status = 409, body = Problem)))]
+/// So that a test can follow an invitation or the reset of a password: their links work. With `sort=created_at`, the oldest
+/// come first.
+#[utoipa::path(tag = "sandbox", params(TenantQuery, SortQuery, PageQuery), responses((status = 200, body = Page<SandboxMail>), (status = 409, body = Problem)))]
 #[get("/v1/sandbox/mails")]
 pub async fn list_mails(
     api: Data<Api>,
     actor: Actor,
     tenant: Query<TenantQuery>,
+    sort: Query<SortQuery>,
     page: Query<PageQuery>,
 ) -> Result<Json<Page<SandboxMail>>, Problem> {
     let tenant = actor.tenant_or(tenant.tenant_id)?;
-    let window = page.window()?;
-    let mut db = api.read(&actor).await?;
+    let way = sort.way(&page, "-created_at")?;
+    let (after, mut db) = (way.after_id()?, api.read(&actor).await?);
     let home = tenants::store::get(&mut *db, tenant).await?.ok_or_else(|| Problem::not_found("tenant"))?;
     if !home.sandbox {
         return Err(Code::NotASandbox.into());
     }
-    let mails = store::unsent(&mut *db, tenant, None, window).await?;
+    let mails = store::unsent(&mut *db, tenant, None, way.is_down, after, way.fetch()).await?;
     let keyring = api.changes.keyring();
     let mails = mails.into_iter().map(|mail| opened(keyring, mail)).collect::<Result<Vec<_>, _>>()?;
-    Ok(Json(window.page(mails, |mail| mail.id)))
+    Ok(Json(way.page(mails, |mail| mail.id.to_string())))
 }
 
 /// Show a mail of a sandbox that was not sent
@@ -93,8 +96,7 @@ pub async fn show_mail(
     tenant: Query<TenantQuery>,
 ) -> Result<Json<SandboxMail>, Problem> {
     let tenant = actor.tenant_or(tenant.tenant_id)?;
-    let mut mails =
-        store::unsent(&mut *api.read(&actor).await?, tenant, Some(*path), crate::model::paging::Window::FIRST).await?;
+    let mut mails = store::unsent(&mut *api.read(&actor).await?, tenant, Some(*path), true, None, 1).await?;
     let mail = mails.pop().ok_or_else(|| Problem::not_found("mail"))?;
     Ok(Json(opened(api.changes.keyring(), mail)?))
 }

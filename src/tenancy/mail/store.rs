@@ -5,7 +5,7 @@ use serde::Serialize;
 use sqlx::{PgConnection, PgExecutor, PgPool};
 use uuid::Uuid;
 
-use crate::model::{language::Language, paging::Window};
+use crate::model::language::Language;
 
 /// Mails to queue, as columns.
 #[derive(Default)]
@@ -132,27 +132,34 @@ pub struct Unsent {
     pub created_at: DateTime<Utc>,
 }
 
-/// The mails of a sandbox, newest first.
+/// The mails of a sandbox. `after`: the last of the page before.
 pub async fn unsent(
     db: impl PgExecutor<'_>,
     tenant: Uuid,
     id: Option<Uuid>,
-    window: Window,
+    is_down: bool,
+    after: Option<Uuid>,
+    limit: i64,
 ) -> sqlx::Result<Vec<Unsent>> {
-    let after = Some(window.after).filter(|after| !after.is_nil());
-    sqlx::query_as!(
-        Unsent,
-        r#"select id, tenant_id as "tenant_id!", recipient, template, language, last_error as "status!", sealed, created_at
-             from mail_outbox
-            where tenant_id = $1 and sandbox and ($2::uuid is null or id = $2) and ($3::uuid is null or id < $3)
-            order by id desc limit $4"#,
-        tenant,
-        id,
-        after,
-        window.fetch()
-    )
-    .fetch_all(db)
-    .await
+    macro_rules! rows {
+        ($order:tt) => {
+            sqlx::query_as!(
+                Unsent,
+                r#"select id, tenant_id as "tenant_id!", recipient, template, language, last_error as "status!", sealed, created_at
+                     from mail_outbox
+                    where tenant_id = $1 and sandbox and ($2::uuid is null or id = $2) and "#
+                    + $order
+                    + " limit $4",
+                tenant,
+                id,
+                after.unwrap_or(if is_down { Uuid::max() } else { Uuid::nil() }),
+                limit
+            )
+            .fetch_all(db)
+            .await
+        };
+    }
+    if is_down { rows!("id < $3 order by id desc") } else { rows!("id > $3 order by id") }
 }
 
 /// Makes unsent mails due again: this one, or all that failed. Returns how many.

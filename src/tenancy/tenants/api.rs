@@ -21,7 +21,7 @@ use crate::{
     },
     model::{
         paging::{Page, PageQuery},
-        sorting::{CREATED, SortQuery},
+        sorting::{CREATED, SortQuery, moment_key},
     },
     node::changes::Change,
     tenancy::{Api, auth::actor::Actor},
@@ -98,20 +98,24 @@ pub async fn show_purge(api: Data<Api>, actor: Actor, path: Path<Uuid>) -> Resul
 
 /// List the domains that a tenant had and that still work
 ///
-/// Each with the extensions whose phones still use it, as far as known.
-#[utoipa::path(tag = "tenants", params(PageQuery), responses((status = 200, body = Page<FormerDomain>), (status = 404, body = Problem)))]
+/// Each with the extensions whose phones still use it, as far as known. They can be sorted by `domain` or `since`.
+#[utoipa::path(tag = "tenants", params(SortQuery, PageQuery), responses((status = 200, body = Page<FormerDomain>), (status = 404, body = Problem)))]
 #[get("/v1/tenants/{tenant_id}/former-domains")]
 pub async fn list_former_domains(
     api: Data<Api>,
     actor: Actor,
     path: Path<Uuid>,
+    sort: Query<SortQuery>,
     page: Query<PageQuery>,
 ) -> Result<Json<Page<FormerDomain>>, Problem> {
     let tenant = actor.in_tenant(path.into_inner())?;
     let mut db = api.read(&actor).await?;
     store::get(&mut *db, tenant).await?.ok_or_else(|| Problem::not_found("tenant"))?;
     let all = domains::store::list(&mut *db, tenant).await?;
-    Ok(Json(page.of_all(all, |former| former.domain.to_string())?))
+    Ok(Json(sort.of_all(&page, &["domain", "since"], all, |former, by| match by {
+        "since" => format!("{} {}", moment_key(Some(former.since)), former.domain),
+        _ => former.domain.to_string(),
+    })?))
 }
 
 /// End the time of a former domain

@@ -223,12 +223,11 @@ pub async fn delete(
     let before = locked(change, id, if_match).await?;
     let left = store::belongings(change.db(), id).await?;
     if !cascade && left.extensions + left.groups + left.numbers > 0 {
-        return Err(Error::from(
-            Code::TenantInUse
-                .with("extensions", left.extensions)
-                .with("groups", left.groups)
-                .with("numbers", left.numbers),
-        ));
+        let why = Code::TenantInUse
+            .with("extensions", left.extensions)
+            .with("groups", left.groups)
+            .with("numbers", left.numbers);
+        return Err(Error::Taken(why, store::first_of(change.db(), id).await?));
     }
     none_held(change, id).await?;
     if purge == Purge::Later {

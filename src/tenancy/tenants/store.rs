@@ -9,6 +9,7 @@ use crate::{
     model::{
         paging::Window,
         sorting::{Sorted, in_order},
+        used::{MOST_NAMED, Used, UsedKind},
     },
     text::{DisplayName, Domain},
 };
@@ -212,6 +213,24 @@ pub async fn belongings(db: &mut PgConnection, id: Uuid) -> sqlx::Result<Belongi
         id
     )
     .fetch_one(db)
+    .await
+}
+
+/// The first of its extensions, groups and numbers.
+pub async fn first_of(db: &mut PgConnection, id: Uuid) -> sqlx::Result<Vec<Used>> {
+    sqlx::query_as!(
+        Used,
+        r#"select kind as "kind!: UsedKind", id as "id!", name as "name!" from (
+              (select 'extension' as kind, id, number as name from extensions
+                where tenant_id = $1 and status <> 'deleted' order by number limit $2)
+              union all
+              (select 'group', id, coalesce(shown_name, name) from groups where tenant_id = $1 order by name limit $2)
+              union all
+              (select 'number', id, number from numbers where tenant_id = $1 order by number limit $2)) found"#,
+        id,
+        MOST_NAMED
+    )
+    .fetch_all(db)
     .await
 }
 

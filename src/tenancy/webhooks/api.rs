@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{
     CreatedWebhook, Delivery, DeliveryBodies, DeliveryStatus, NewWebhook, Replay, Replayed, SecretRotation, Webhook,
-    WebhookPatch, create, delete, store, update,
+    WebhookPatch, WebhookQuery, create, delete, store, update,
 };
 use crate::{
     http::{
@@ -18,9 +18,12 @@ use crate::{
         labels::{self, ExternalIdQuery, Kind, Labelled, With},
         problem::Problem,
     },
-    model::paging::{Page, PageQuery},
+    model::{
+        paging::{Page, PageQuery},
+        sorting::{CREATED, SortQuery},
+    },
     node::changes::Change,
-    tenancy::{Api, auth::actor::Actor},
+    tenancy::{Api, OfTenantQuery, auth::actor::Actor},
 };
 
 labels::labelled!(Webhook, Webhook, |it| it.tenant_id);
@@ -54,20 +57,37 @@ pub async fn create_webhook(
     request.run(&api, &actor, &body, work).await
 }
 
+/// What the list can be sorted by.
+const SORTS: [&str; 2] = [CREATED, "url"];
+
 /// List webhooks
-#[utoipa::path(tag = "webhooks", params(ExternalIdQuery, PageQuery), responses((status = 200, body = Page<Webhook>)))]
+///
+/// It can be sorted by `created_at` or `url`.
+#[utoipa::path(tag = "webhooks", params(OfTenantQuery, WebhookQuery, ExternalIdQuery, SortQuery, PageQuery), responses((status = 200, body = Page<Webhook>)))]
 #[get("/v1/webhooks")]
 pub async fn list_webhooks(
     api: Data<Api>,
     actor: Actor,
+    tenant: Query<OfTenantQuery>,
+    query: Query<WebhookQuery>,
     named: Query<ExternalIdQuery>,
+    sort: Query<SortQuery>,
     page: Query<PageQuery>,
 ) -> Result<Json<Page<Labelled<Webhook>>>, Problem> {
-    let window = page.window()?;
+    let sorted = sort.sorted(&page, &SORTS)?;
     let mut db = api.read(&actor).await?;
-    let only = named.ids(&mut db, Kind::Webhook, actor.tenant).await?;
-    let webhooks = store::list(&mut *db, actor.tenant, only.as_deref(), window).await?;
-    Ok(Json(labels::page(&mut db, window.page(webhooks, |webhook| webhook.id)).await?))
+    let tenant = tenant.of(&actor);
+    let only = named.ids(&mut db, Kind::Webhook, tenant).await?;
+    let webhooks = store::list(&mut *db, tenant, only.as_deref(), &query, &sorted).await?;
+    Ok(Json(labels::page(&mut db, sorted.page(webhooks, |webhook| webhook.id, sort_key)).await?))
+}
+
+/// The key of one in this order.
+fn sort_key(webhook: &Webhook, by: &str) -> String {
+    match by {
+        "url" => webhook.url.clone(),
+        _ => String::new(),
+    }
 }
 
 /// Show a webhook
@@ -152,7 +172,7 @@ pub async fn test_webhook(
 ) -> Result<HttpResponse, Problem> {
     let work = async |change: &mut _| {
         let id = super::test(change, actor.tenant, *path).await?;
-        Outcome::made(&Tested { id })
+        Outcome::made_at(&Tested { id }, format!("/v1/webhooks/{path}/deliveries/{id}"))
     };
     request.run(&api, &actor, b"", work).await
 }
@@ -173,20 +193,23 @@ struct StatusQuery {
 }
 
 /// List what a webhook was told, newest first
-#[utoipa::path(tag = "webhooks", params(StatusQuery, PageQuery), responses((status = 200, body = Page<Delivery>), (status = 404, body = Problem)))]
+///
+/// With `sort=created_at`, the oldest come first.
+#[utoipa::path(tag = "webhooks", params(StatusQuery, SortQuery, PageQuery), responses((status = 200, body = Page<Delivery>), (status = 404, body = Problem)))]
 #[get("/v1/webhooks/{id}/deliveries")]
 pub async fn list_deliveries(
     api: Data<Api>,
     actor: Actor,
     path: Path<Uuid>,
     query: Query<StatusQuery>,
+    sort: Query<SortQuery>,
     page: Query<PageQuery>,
 ) -> Result<Json<Page<Delivery>>, Problem> {
-    let window = page.window()?;
-    let mut db = api.read(&actor).await?;
+    let way = sort.way(&page, "-created_at")?;
+    let (after, mut db) = (way.after_id()?, api.read(&actor).await?);
     store::get(&mut *db, actor.tenant, *path).await?.ok_or_else(|| Problem::not_found("webhook"))?;
-    let deliveries = store::deliveries(&mut *db, *path, query.status, window).await?;
-    Ok(Json(window.page(deliveries, |delivery| delivery.id)))
+    let deliveries = store::deliveries(&mut *db, *path, query.status, way.is_down, after, way.fetch()).await?;
+    Ok(Json(way.page(deliveries, |delivery| delivery.id.to_string())))
 }
 
 /// Show what was sent to a webhook, and what it answered

@@ -77,6 +77,16 @@ pub struct NewWebhook {
     pub enabled: bool,
 }
 
+/// Which webhooks to list.
+#[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct WebhookQuery {
+    /// Only those with this in their URL, in any case of its letters.
+    pub url: Option<String>,
+    /// Only those that are in use, or only those that are not.
+    pub enabled: Option<bool>,
+}
+
 fn yes() -> bool {
     true
 }

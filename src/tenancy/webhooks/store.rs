@@ -4,8 +4,8 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
-use super::{Delivery, DeliveryBodies, DeliveryStatus, Event, Webhook};
-use crate::model::{paging::Window, topic::Topic};
+use super::{Delivery, DeliveryBodies, DeliveryStatus, Event, Webhook, WebhookQuery};
+use crate::model::{paging::Window, sorting::Sorted, topic::Topic};
 
 struct Row {
     id: Uuid,
@@ -83,24 +83,48 @@ async fn select(
     db: impl PgExecutor<'_>,
     within: Option<Uuid>,
     only: Option<&[Uuid]>,
-    window: Window,
+    filter: &WebhookQuery,
+    sorted: &Sorted,
 ) -> sqlx::Result<Vec<Webhook>> {
-    let rows = sqlx::query_as!(
+    macro_rules! rows {
+        ($order:tt) => {
+    sqlx::query_as!(
         Row,
         "select id, tenant_id, url, description, topics, enabled, failing_since, previous_ends_at, version, created_at, updated_at
-           from webhooks
-          where id > $1 and ($2::uuid[] is null or id = any ($2)) and ($3::uuid is null or tenant_id = $3) order by id limit $4",
-        window.after,
+           from webhooks, lateral (
+                 select (case $5::text when 'url' then lower(url) else '' end) collate \"C\" as key,
+                        (case $5::text when 'url' then lower($6::text) else '' end) collate \"C\" as after) k
+          where ($2::uuid[] is null or id = any ($2)) and ($3::uuid is null or tenant_id = $3)
+            and ($8::text is null or strpos(lower(url), lower($8)) > 0) and ($9::bool is null or enabled = $9)
+            and " + $order + " limit $4",
+        sorted.window.after,
         only,
         within,
-        window.fetch()
-    );
-    Ok(rows.fetch_all(db).await?.into_iter().map(Webhook::from).collect())
+        sorted.window.fetch(),
+        sorted.by,
+        sorted.key,
+        sorted.is_down,
+        filter.url,
+        filter.enabled
+    )
+    .fetch_all(db)
+    .await
+        };
+    }
+    let rows = if sorted.is_plain() {
+        rows!("id > $1 and ($6::text is null or $7::bool) order by id")
+    } else {
+        rows!(
+            "($6::text is null or case when $7 then (k.key, id) < (k.after, $1) else (k.key, id) > (k.after, $1) end)
+             order by case when $7 then null else k.key end, case when $7 then null else id end, k.key desc, id desc"
+        )
+    }?;
+    Ok(rows.into_iter().map(Webhook::from).collect())
 }
 
 /// `within`: only if it belongs to that tenant.
 pub async fn get(db: impl PgExecutor<'_>, within: Option<Uuid>, id: Uuid) -> sqlx::Result<Option<Webhook>> {
-    Ok(select(db, within, Some(&[id]), Window::FIRST).await?.pop())
+    Ok(select(db, within, Some(&[id]), &WebhookQuery::default(), &Window::FIRST.into()).await?.pop())
 }
 
 /// `only`: of these.
@@ -108,9 +132,10 @@ pub async fn list(
     db: impl PgExecutor<'_>,
     within: Option<Uuid>,
     only: Option<&[Uuid]>,
-    window: Window,
+    filter: &WebhookQuery,
+    sorted: &Sorted,
 ) -> sqlx::Result<Vec<Webhook>> {
-    select(db, within, only, window).await
+    select(db, within, only, filter, sorted).await
 }
 
 pub async fn lock(db: &mut PgConnection, within: Option<Uuid>, id: Uuid) -> sqlx::Result<Option<Webhook>> {
@@ -204,28 +229,37 @@ pub async fn deliveries(
     db: impl PgExecutor<'_>,
     webhook: Uuid,
     status: Option<DeliveryStatus>,
-    window: Window,
+    is_down: bool,
+    after: Option<Uuid>,
+    limit: i64,
 ) -> sqlx::Result<Vec<Delivery>> {
-    let before = if window.after.is_nil() { Uuid::max() } else { window.after };
+    macro_rules! rows {
+        ($order:tt) => {
     sqlx::query_as!(
         Delivery,
         r#"select d.event_id as id, e.topic, d.status as "status: DeliveryStatus", d.attempts,
                   case when d.status = 'pending' then d.next_at end as next_at, d.last_at, d.last_status, d.last_error, d.last_ms,
                   d.created_at
              from webhook_deliveries d join webhook_events e on e.id = d.event_id
-            where d.webhook_id = $1 and d.event_id < $2 and ($3::text is null or d.status = $3)
-            order by d.event_id desc limit $4"#,
+            where d.webhook_id = $1 and ($3::text is null or d.status = $3) and "# + $order + " limit $4",
         webhook,
-        before,
+        after.unwrap_or(if is_down { Uuid::max() } else { Uuid::nil() }),
         status.map(|status| match status {
             DeliveryStatus::Pending => "pending",
             DeliveryStatus::Delivered => "delivered",
             DeliveryStatus::Failed => "failed",
         }),
-        window.fetch()
+        limit
     )
     .fetch_all(db)
     .await
+        };
+    }
+    if is_down {
+        rows!("d.event_id < $2 order by d.event_id desc")
+    } else {
+        rows!("d.event_id > $2 order by d.event_id")
+    }
 }
 
 /// One delivery, with what was sent and answered.

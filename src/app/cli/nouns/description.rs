@@ -197,7 +197,9 @@ impl Description {
             return None;
         }
         let mentions = |verb: &Verb| verb.query.iter().any(|field| field.name == "tenant_id");
-        if verbs.iter().any(mentions) {
+        // Of the platform's things, only the list takes a tenant: as a filter.
+        let is_filter = |verb: &Verb| verb.is_list && verbs.iter().any(|other| !other.is_list && !mentions(other));
+        if verbs.iter().any(|verb| mentions(verb) && !is_filter(verb)) {
             parents.push(Parent {
                 name: "tenant".into(),
                 parameter: "tenant_id".into(),

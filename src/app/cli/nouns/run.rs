@@ -41,7 +41,10 @@ pub async fn run(
     }
     for field in &verb.query {
         let Some(value) = body::value(field, matches)? else { continue };
-        let text = value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
+        let mut text = value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
+        if field.name == "tenant_id" {
+            text = find::tenant_id(api, &text).await?;
+        }
         query.push(format!("{}={}", field.name, find::encoded(&text)));
     }
     if !query.is_empty() {

@@ -25,7 +25,10 @@ use crate::{
     http::problem::Problem,
     model::{error::Error, settings::Features},
     people::agents::{self, Agent, AgentPatch, Maker, NewPhone},
-    telephony::{destinations, extensions},
+    telephony::{
+        destinations,
+        extensions::{self, ExtensionStatus},
+    },
     tenancy::{
         auth::{
             actor::Actor,
@@ -179,6 +182,11 @@ async fn rotate(mut visitor: Visitor, path: Path<(Uuid, Uuid)>, sent: Sent) -> P
         domain: home.domain.to_string(),
         display_name: name.clone(),
         voicemail_pin: String::new(),
+        status: agent
+            .extensions
+            .iter()
+            .find(|phone| phone.id == extension)
+            .map_or(ExtensionStatus::Active, |phone| phone.status),
     };
     let keyring = change.keyring();
     let kept = Kept::Phones { name, phones: vec![phone] };

@@ -72,7 +72,7 @@ pub async fn delete(visitor: Visitor, id: Path<String>, sending: Sending, spec: 
         Err(problem) if Refused::is_changed(&problem) => {
             question(&at, &id, &thing).again(Error::Changed(version(&thing).unwrap_or_default()))
         }
-        Err(problem) if !problem.used_by().is_empty() => {
+        Err(problem) if problem.is(Code::InUse) => {
             let mut question = question(&at, &id, &thing);
             question.obstacles = (problem.used_by().iter())
                 .map(|user| Obstacle {

@@ -37,6 +37,8 @@ pub struct Report {
     pub kept: usize,
     /// Consequences that may be unintended.
     pub warnings: Vec<Warning>,
+    /// Whether it changes a price, now or later. If not, the sheet in force stays, and so does the carrier's version.
+    pub changed: bool,
 }
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -98,7 +100,7 @@ pub async fn replace(
     let rates = sheet.len();
     if sheet.refusals > 0 {
         let (refused, lines, columns) = (sheet.refusals, sheet.refused, sheet.columns);
-        return Ok(Report { rates: 0, refused, lines, columns, kept: 0, warnings: Vec::new() });
+        return Ok(Report { rates: 0, refused, lines, columns, kept: 0, warnings: Vec::new(), changed: false });
     }
     let before = store::lock(change.db(), carrier).await?.ok_or(Error::NotFound("carrier"))?;
     let old = store::sheet_in_force(change.db(), carrier).await?;
@@ -130,11 +132,21 @@ pub async fn replace(
             warnings.push(Warning { kind, count, prefixes: without.into_iter().take(MOST_TOLD).collect() });
         }
     }
-    store::put_in_force(change.db(), carrier, id, kept.added).await?;
-    let after = serde_json::json!({ "rates": rates, "kept": kept.rates });
-    let before = serde_json::json!({ "rates": before.rates });
-    let resource = format!("carriers/{carrier}");
-    change.audit(Audit { tenant: None, action: "rates", resource, before: Some(before), after: Some(after) }).await?;
+    let changed = match old {
+        Some(old) => !store::has_same_rates(change.db(), old, id, now).await?,
+        None => true,
+    };
+    if changed {
+        store::put_in_force(change.db(), carrier, id, kept.added).await?;
+        let after = serde_json::json!({ "rates": rates, "kept": kept.rates });
+        let before = serde_json::json!({ "rates": before.rates });
+        let resource = format!("carriers/{carrier}");
+        change
+            .audit(Audit { tenant: None, action: "rates", resource, before: Some(before), after: Some(after) })
+            .await?;
+    } else {
+        store::drop_sheet(change.db(), id).await?;
+    }
     let kept = usize::try_from(kept.rates).unwrap_or(usize::MAX);
-    Ok(Report { rates, refused: 0, lines: Vec::new(), columns: sheet.columns, kept, warnings })
+    Ok(Report { rates, refused: 0, lines: Vec::new(), columns: sheet.columns, kept, warnings, changed })
 }

@@ -77,7 +77,7 @@ pub(crate) use labelled;
 #[derive(Debug, Clone, Serialize)]
 pub struct Labelled<T> {
     #[serde(flatten)]
-    of: T,
+    thing: T,
     #[serde(flatten)]
     labels: Labels,
 }
@@ -86,19 +86,19 @@ impl<T> Deref for Labelled<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        &self.of
+        &self.thing
     }
 }
 
 impl<T> Labelled<T> {
     /// A thing that has just been made, without any.
-    pub fn plain(of: T) -> Self {
-        Self { of, labels: Labels::default() }
+    pub fn plain(thing: T) -> Self {
+        Self { thing, labels: Labels::default() }
     }
 
     /// A thing with these.
-    pub fn new(of: T, labels: Labels) -> Self {
-        Self { of, labels }
+    pub fn new(thing: T, labels: Labels) -> Self {
+        Self { thing, labels }
     }
 
     pub fn labels(&self) -> &Labels {
@@ -109,14 +109,14 @@ impl<T> Labelled<T> {
 /// A thing with the labels that it has.
 pub async fn of<T: Thing>(db: &mut PgConnection, mut thing: T) -> Result<Labelled<T>> {
     let labels = store::get(db, thing.core().id).await?.unwrap_or_default();
-    Ok(Labelled { of: thing, labels })
+    Ok(Labelled { thing, labels })
 }
 
 /// The same for many.
 pub async fn of_all<T: Thing>(db: &mut PgConnection, mut things: Vec<T>) -> Result<Vec<Labelled<T>>> {
     let ids = things.iter_mut().map(|thing| thing.core().id).collect::<Vec<_>>();
     let mut found = store::of_all(db, &ids).await?.into_iter().collect::<HashMap<_, _>>();
-    let with = |(of, id)| Labelled { of, labels: found.remove(&id).unwrap_or_default() };
+    let with = |(thing, id)| Labelled { thing, labels: found.remove(&id).unwrap_or_default() };
     Ok(things.into_iter().zip(ids).map(with).collect())
 }
 
@@ -158,7 +158,7 @@ async fn keep<T: Thing>(
     let before = if is_new { Labels::default() } else { store::get(change.db(), id).await?.unwrap_or_default() };
     let after = after(&before)?;
     if before == after {
-        return Ok(Labelled { of: thing, labels: after });
+        return Ok(Labelled { thing, labels: after });
     }
     if let Some(tenant) = tenant {
         change.hold(tenant).await?;
@@ -185,7 +185,7 @@ async fn keep<T: Thing>(
         after: Some(shown(kind, &after)),
     };
     change.audit_further(audit).await?;
-    Ok(Labelled { of: thing, labels: after })
+    Ok(Labelled { thing, labels: after })
 }
 
 /// The refusal of an external id that another thing has.

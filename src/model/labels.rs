@@ -174,13 +174,13 @@ impl Labels {
 /// A body with what it says of labels, which the type of the body itself does not know.
 #[derive(Debug, Clone)]
 pub struct With<T> {
-    pub of: T,
+    pub body: T,
     pub labels: LabelsPatch,
 }
 
 impl<T> From<T> for With<T> {
-    fn from(of: T) -> Self {
-        Self { of, labels: LabelsPatch::default() }
+    fn from(body: T) -> Self {
+        Self { body, labels: LabelsPatch::default() }
     }
 }
 
@@ -188,7 +188,7 @@ impl<T> Deref for With<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        &self.of
+        &self.body
     }
 }
 
@@ -209,8 +209,8 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Whole<T> {
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<With<T>, A::Error> {
         let mut labels = LabelsPatch::default();
-        let of = T::deserialize(MapAccessDeserializer::new(Others { map, labels: &mut labels }))?;
-        Ok(With { of, labels })
+        let body = T::deserialize(MapAccessDeserializer::new(Others { map, labels: &mut labels }))?;
+        Ok(With { body, labels })
     }
 }
 
@@ -292,7 +292,7 @@ mod tests {
     fn labels_stand_among_the_fields_of_a_body_in_any_order_and_errors_keep_their_place() {
         let with =
             read(r#"{"external_id": "x-1", "name": "a", "metadata": {"k": "v", "gone": null}, "seconds": 4}"#).unwrap();
-        assert_eq!((with.of.name.as_str(), with.of.seconds), ("a", 4));
+        assert_eq!((with.body.name.as_str(), with.body.seconds), ("a", 4));
         assert_eq!(with.labels.external_id.unwrap().unwrap().as_str(), "x-1");
         assert_eq!(with.labels.metadata.unwrap().unwrap().len(), 2);
         assert!(read(r#"{"name": "a"}"#).unwrap().labels.is_empty());

@@ -60,7 +60,7 @@ pub async fn create_agent(
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.tenant_or(query.tenant_id)?;
-    let With { of: new, labels }: With<NewAgent> = input::parse(&body)?;
+    let With { body: new, labels }: With<NewAgent> = input::parse(&body)?;
     let work = async |change: &mut Change| {
         if let Some(known) = store::by_email(change.db(), tenant, new.email.as_str()).await? {
             let why = Code::EmailTaken.with("email", &new.email);
@@ -190,7 +190,7 @@ pub async fn update_agent(
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.tenant_or(query.tenant_id)?;
-    let With { of: patch, labels } = input::patch::<With<AgentPatch>, Agent>(&body)?;
+    let With { body: patch, labels } = input::patch::<With<AgentPatch>, Agent>(&body)?;
     let work = async |change: &mut _| {
         let agent = update(change, maker(&api, &actor), tenant, *path, patch, request.if_match).await?;
         let agent = labels::changed(change, agent, labels).await?;
@@ -256,7 +256,7 @@ pub async fn put_agent(
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.tenant_or(query.tenant_id)?;
-    let With { of: new, labels }: With<NewAgent> = input::parse(&body)?;
+    let With { body: new, labels }: With<NewAgent> = input::parse(&body)?;
     if !new.email.as_str().eq_ignore_ascii_case(&path) {
         return Err(Error::invalid("email", Code::NotThePathsName).into());
     }
@@ -288,7 +288,7 @@ pub async fn update_agents(
     let many = Many { api: &api, actor: &actor, request: &request, tenant, body: &body };
     let one = async |change: &mut Change, (which, with): (Which, With<AgentPatch>)| {
         let before = store::which(change.db(), tenant, &which).await?.ok_or(Error::NotFound("agent"))?;
-        let after = update(change, maker(&api, &actor), tenant, before.id, with.of, None).await?;
+        let after = update(change, maker(&api, &actor), tenant, before.id, with.body, None).await?;
         let after = labels::changed(change, after, with.labels).await?;
         Ok((before.id, of_many::changed(before.version, after.user.version)))
     };

@@ -209,7 +209,7 @@ pub async fn create(
     // Lines with errors are removed until the rest can be created, so that the report has all errors.
     while !sound.is_empty() {
         let whole = sound.len() == outcomes.len();
-        let agents = sound.iter().map(|(_, agent)| agent.of.clone()).collect::<Vec<_>>();
+        let agents = sound.iter().map(|(_, agent)| agent.body.clone()).collect::<Vec<_>>();
         let tried = change.attempt(async |change| {
             let created = create_all(change, maker, tenant, &agents).await.map_err(NotKept::Wrong)?;
             let created = with_labels(change, created, &sound).await.map_err(NotKept::Wrong)?;

@@ -189,7 +189,7 @@ fn agent(head: &Head, row: &csv::StringRecord) -> Read {
         extensions_count: count,
         numbers: (!numbers.is_empty()).then_some(numbers),
     };
-    Ok(With { of, labels })
+    Ok(With { body, labels })
 }
 
 /// Splits `Ada Lovelace` and `Lovelace, Ada` into first and last name. A single word is a first name; the line then lacks the

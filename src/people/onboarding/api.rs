@@ -48,7 +48,7 @@ pub async fn create_tenant(
     request: ChangeRequest,
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
-    let With { of: new, labels }: With<NewTenancy> = input::parse(&body)?;
+    let With { body: new, labels }: With<NewTenancy> = input::parse(&body)?;
     let work = async |change: &mut Change| {
         if let Some(known) = tenants::store::by_domain(change.db(), &new.domain).await? {
             let why = Code::DomainTaken.with("domain", &new.domain);
@@ -80,7 +80,7 @@ pub async fn put_tenant(
     path: Path<String>,
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
-    let With { of: new, labels }: With<NewTenancy> = input::parse(&body)?;
+    let With { body: new, labels }: With<NewTenancy> = input::parse(&body)?;
     if Domain::parse(&path).ok().as_ref() != Some(&new.domain) {
         return Err(Error::invalid("domain", Code::NotThePathsName).into());
     }

@@ -46,7 +46,7 @@ pub async fn create_carrier(
     request: ChangeRequest,
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
-    let With { of: new, labels }: With<NewCarrier> = input::parse(&body)?;
+    let With { body: new, labels }: With<NewCarrier> = input::parse(&body)?;
     let work = async |change: &mut _| {
         let carrier = create(change, new).await?;
         let carrier = labels::made(change, carrier, labels).await?;
@@ -134,7 +134,7 @@ pub async fn put_carrier(
     path: Path<String>,
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
-    let With { of: new, labels }: With<NewCarrier> = input::parse(&body)?;
+    let With { body: new, labels }: With<NewCarrier> = input::parse(&body)?;
     if Words::parse(&path).ok().as_ref() != Some(&new.name) {
         return Err(Error::invalid("name", Code::NotThePathsName).into());
     }
@@ -157,7 +157,7 @@ pub async fn update_carrier(
     path: Path<Uuid>,
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
-    let With { of: patch, labels } = input::patch::<With<CarrierPatch>, Carrier>(&body)?;
+    let With { body: patch, labels } = input::patch::<With<CarrierPatch>, Carrier>(&body)?;
     let work = async |change: &mut _| {
         let carrier = update(change, path.into_inner(), patch, request.if_match).await?;
         let carrier = labels::changed(change, carrier, labels).await?;

@@ -104,7 +104,7 @@ pub async fn create_contact(
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.tenant_or(tenant.tenant_id)?;
-    let With { of: new, labels }: With<NewContact> = input::parse(&body)?;
+    let With { body: new, labels }: With<NewContact> = input::parse(&body)?;
     let work = async |change: &mut _| {
         let contact = create(change, tenant, new).await?;
         let contact = labels::made(change, contact, labels).await?;
@@ -238,7 +238,7 @@ pub async fn update_contact(
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.tenant_or(tenant.tenant_id)?;
     let id = path.into_inner();
-    let With { of: patch, labels } = input::patch::<With<ContactPatch>, Contact>(&body)?;
+    let With { body: patch, labels } = input::patch::<With<ContactPatch>, Contact>(&body)?;
     let work = async |change: &mut _| {
         let contact = update(change, tenant, id, patch, request.if_match).await?;
         let contact = labels::changed(change, contact, labels).await?;

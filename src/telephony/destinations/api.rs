@@ -42,7 +42,7 @@ pub async fn create_destination(
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.in_tenant(path.into_inner())?;
-    let With { of: new, labels }: With<NewDestination> = input::parse(&body)?;
+    let With { body: new, labels }: With<NewDestination> = input::parse(&body)?;
     let work = async |change: &mut _| {
         let made = create(change, tenant, new).await?;
         let made = labels::made(change, made, labels).await?;
@@ -125,7 +125,7 @@ pub async fn update_destination(
 ) -> Result<HttpResponse, Problem> {
     let (tenant, id) = path.into_inner();
     let tenant = actor.in_tenant(tenant)?;
-    let With { of: patch, labels } = input::patch::<With<DestinationPatch>, Destination>(&body)?;
+    let With { body: patch, labels } = input::patch::<With<DestinationPatch>, Destination>(&body)?;
     let work = async |change: &mut _| {
         let destination = update(change, tenant, id, patch, request.if_match).await?;
         let destination = labels::changed(change, destination, labels).await?;
@@ -184,7 +184,7 @@ pub async fn put_destination(
 ) -> Result<HttpResponse, Problem> {
     let (tenant, kind, name) = path.into_inner();
     let tenant = actor.in_tenant(tenant)?;
-    let With { of: new, labels }: With<NewDestination> = input::parse(&body)?;
+    let With { body: new, labels }: With<NewDestination> = input::parse(&body)?;
     if TargetKind::named(&kind) != Some(new.kind) {
         return Err(Error::invalid("kind", Code::NotThePathsName).into());
     }

@@ -36,7 +36,7 @@ pub async fn create_entry(
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.in_tenant(path.into_inner())?;
-    let With { of: new, labels }: With<NewEntry> = input::parse(&body)?;
+    let With { body: new, labels }: With<NewEntry> = input::parse(&body)?;
     let platform = actor.tenant.is_none();
     let work = async |change: &mut _| {
         let entry = create(change, tenant, new, platform).await?;
@@ -116,7 +116,7 @@ pub async fn update_entry(
 ) -> Result<HttpResponse, Problem> {
     let (tenant, id) = path.into_inner();
     let tenant = actor.in_tenant(tenant)?;
-    let With { of: patch, labels } = input::patch::<With<EntryPatch>, DialplanEntry>(&body)?;
+    let With { body: patch, labels } = input::patch::<With<EntryPatch>, DialplanEntry>(&body)?;
     let platform = actor.tenant.is_none();
     let work = async |change: &mut _| {
         let entry = update(change, tenant, id, patch, platform, request.if_match).await?;

@@ -48,7 +48,7 @@ pub async fn create_extension(
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.in_tenant(path.into_inner())?;
-    let With { of: new, labels }: With<NewExtension> = input::parse(&body)?;
+    let With { body: new, labels }: With<NewExtension> = input::parse(&body)?;
     let work = async |change: &mut _| {
         let created = create(change, tenant, new).await?;
         let created = labels::made(change, created, labels).await?;
@@ -151,7 +151,7 @@ pub async fn update_extension(
 ) -> Result<HttpResponse, Problem> {
     let (tenant, id) = path.into_inner();
     let tenant = actor.in_tenant(tenant)?;
-    let With { of: mut patch, labels } = input::patch::<With<ExtensionPatch>, Extension>(&body)?;
+    let With { body: mut patch, labels } = input::patch::<With<ExtensionPatch>, Extension>(&body)?;
     let work = async |change: &mut _| {
         if let Some(own) = actor.only_own() {
             if let Some(field) = labels.first() {
@@ -245,7 +245,7 @@ pub async fn put_extension(
 ) -> Result<HttpResponse, Problem> {
     let (tenant, number) = path.into_inner();
     let tenant = actor.in_tenant(tenant)?;
-    let With { of: new, labels }: With<NewExtension> = input::parse(&body)?;
+    let With { body: new, labels }: With<NewExtension> = input::parse(&body)?;
     if new.number.as_str() != number {
         return Err(Error::invalid("number", Code::NotThePathsName).into());
     }
@@ -277,7 +277,7 @@ pub async fn update_extensions(
     let many = Many { api: &api, actor: &actor, request: &request, tenant, body: &body };
     let one = async |change: &mut Change, (which, with): (Which, With<ExtensionPatch>)| {
         let before = store::which(change.db(), tenant, &which).await?.ok_or(Error::NotFound("extension"))?;
-        let after = update(change, tenant, before.id, with.of, None).await?;
+        let after = update(change, tenant, before.id, with.body, None).await?;
         let after = labels::changed(change, after, with.labels).await?;
         Ok((after.id, bulk::changed(before.version, after.version)))
     };

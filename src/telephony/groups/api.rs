@@ -41,7 +41,7 @@ pub async fn create_group(
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.in_tenant(path.into_inner())?;
-    let With { of: new, labels }: With<NewGroup> = input::parse(&body)?;
+    let With { body: new, labels }: With<NewGroup> = input::parse(&body)?;
     let work = async |change: &mut _| {
         let group = create(change, tenant, new).await?;
         let group = labels::made(change, group, labels).await?;
@@ -119,7 +119,7 @@ pub async fn update_group(
 ) -> Result<HttpResponse, Problem> {
     let (tenant, id) = path.into_inner();
     let tenant = actor.in_tenant(tenant)?;
-    let With { of: patch, labels } = input::patch::<With<GroupPatch>, Group>(&body)?;
+    let With { body: patch, labels } = input::patch::<With<GroupPatch>, Group>(&body)?;
     let work = async |change: &mut _| {
         let group = update(change, tenant, id, patch, request.if_match).await?;
         let group = labels::changed(change, group, labels).await?;
@@ -173,7 +173,7 @@ pub async fn put_group(
 ) -> Result<HttpResponse, Problem> {
     let (tenant, name) = path.into_inner();
     let tenant = actor.in_tenant(tenant)?;
-    let With { of: new, labels }: With<NewGroup> = input::parse(&body)?;
+    let With { body: new, labels }: With<NewGroup> = input::parse(&body)?;
     if GroupName::parse(&name).ok().map(|name| name.folded()) != Some(new.name.folded()) {
         return Err(Error::invalid("name", Code::NotThePathsName).into());
     }
@@ -202,7 +202,7 @@ pub async fn update_groups(
     let many = Many { api: &api, actor: &actor, request: &request, tenant, body: &body };
     let one = async |change: &mut Change, (which, with): (Which, With<GroupPatch>)| {
         let before = store::which(change.db(), tenant, &which).await?.ok_or(Error::NotFound("group"))?;
-        let after = update(change, tenant, before.id, with.of, None).await?;
+        let after = update(change, tenant, before.id, with.body, None).await?;
         let after = labels::changed(change, after, with.labels).await?;
         Ok((after.id, bulk::changed(before.version, after.version)))
     };

@@ -46,7 +46,7 @@ pub async fn create_number(
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.tenant_or(query.tenant_id)?;
-    let With { of: new, labels }: With<NewNumber> = input::parse(&body)?;
+    let With { body: new, labels }: With<NewNumber> = input::parse(&body)?;
     let work = async |change: &mut _| {
         let number = create(change, tenant, new).await?;
         let number = labels::made(change, number, labels).await?;
@@ -229,7 +229,7 @@ pub async fn update_number(
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.tenant_or(tenant.tenant_id)?;
-    let With { of: patch, labels } = input::patch::<With<NumberPatch>, Number>(&body)?;
+    let With { body: patch, labels } = input::patch::<With<NumberPatch>, Number>(&body)?;
     let work = async |change: &mut _| {
         let number = update(change, tenant, path.into_inner(), patch, request.if_match).await?;
         let number = labels::changed(change, number, labels).await?;
@@ -372,7 +372,7 @@ pub async fn put_number(
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.tenant_or(tenant.tenant_id)?;
-    let With { of: new, labels }: With<NewNumber> = input::parse(&body)?;
+    let With { body: new, labels }: With<NewNumber> = input::parse(&body)?;
     let key = E164::parse(&path).map_err(|error| Error::query("number", error))?;
     let work = async |change: &mut _| {
         let put = super::put(change, tenant, &key, new, request.if_match).await?;
@@ -399,7 +399,7 @@ pub async fn update_numbers(
     let many = Many { api: &api, actor: &actor, request: &request, tenant, body: &body };
     let one = async |change: &mut Change, (which, with): (Which, With<NumberPatch>)| {
         let before = store::which(change.db(), tenant, &which).await?.ok_or(Error::NotFound("number"))?;
-        let after = update(change, tenant, before.id, with.of, None).await?;
+        let after = update(change, tenant, before.id, with.body, None).await?;
         let after = labels::changed(change, after, with.labels).await?;
         Ok((after.id, of_many::changed(before.version, after.version)))
     };

@@ -137,7 +137,7 @@ pub fn from_json(values: Vec<serde_json::Value>) -> Result<Vec<ReadLine>> {
             let field = error.path().to_string();
             Error::InvalidAt { field, why: Why::of_serde(&error.into_inner().to_string()) }
         });
-        let read = read.and_then(|With { of, labels }| {
+        let read = read.and_then(|With { body, labels }| {
             let new =
                 NewNumber { provider: of.provider, country: of.country, ..NewNumber::as_written(of.number, None) };
             Ok((new, label_column::of_new(labels)?))

@@ -35,7 +35,7 @@ pub async fn create_pool(
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.in_tenant(path.into_inner())?;
-    let With { of: new, labels }: With<NewPool> = input::parse(&body)?;
+    let With { body: new, labels }: With<NewPool> = input::parse(&body)?;
     let work = async |change: &mut _| {
         let pool = create(change, tenant, new).await?;
         let pool = labels::made(change, pool, labels).await?;
@@ -101,7 +101,7 @@ pub async fn update_pool(
 ) -> Result<HttpResponse, Problem> {
     let (tenant, id) = path.into_inner();
     let tenant = actor.in_tenant(tenant)?;
-    let With { of: patch, labels } = input::patch::<With<PoolPatch>, Pool>(&body)?;
+    let With { body: patch, labels } = input::patch::<With<PoolPatch>, Pool>(&body)?;
     let work = async |change: &mut _| {
         let pool = update(change, tenant, id, patch, request.if_match).await?;
         let pool = labels::changed(change, pool, labels).await?;

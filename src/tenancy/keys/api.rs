@@ -37,7 +37,7 @@ pub async fn create_key(
     request: ChangeRequest,
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
-    let With { of: mut new, labels }: With<NewKey> = input::parse(&body)?;
+    let With { body: mut new, labels }: With<NewKey> = input::parse(&body)?;
     // Users of a tenant make keys for their own tenant only.
     new.tenant_id = if actor.tenant.is_some() { Some(actor.tenant_or(new.tenant_id)?) } else { new.tenant_id };
     let maker = maker(&actor)?;
@@ -109,7 +109,7 @@ pub async fn update_key(
     path: Path<Uuid>,
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
-    let With { of: patch, labels } = input::patch::<With<KeyPatch>, Key>(&body)?;
+    let With { body: patch, labels } = input::patch::<With<KeyPatch>, Key>(&body)?;
     let maker = maker(&actor)?;
     let work = async |change: &mut _| {
         let changed = update(change, maker, actor.tenant, *path, patch, request.if_match).await?;

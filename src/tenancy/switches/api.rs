@@ -37,7 +37,7 @@ pub async fn create_switch(
     request: ChangeRequest,
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
-    let With { of: new, labels }: With<NewSwitch> = input::parse(&body)?;
+    let With { body: new, labels }: With<NewSwitch> = input::parse(&body)?;
     let work = async |change: &mut _| {
         let created = create(change, new).await?;
         let created = labels::made(change, created, labels).await?;
@@ -110,7 +110,7 @@ pub async fn update_switch(
     path: Path<Uuid>,
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
-    let With { of: patch, labels } = input::patch::<With<SwitchPatch>, Switch>(&body)?;
+    let With { body: patch, labels } = input::patch::<With<SwitchPatch>, Switch>(&body)?;
     let work = async |change: &mut _| {
         let changed = update(change, *path, patch, request.if_match).await?;
         let changed = labels::changed(change, changed, labels).await?;

@@ -162,7 +162,7 @@ pub async fn update_tenant(
     path: Path<Uuid>,
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
-    let With { of: patch, labels } = input::patch::<With<TenantPatch>, Tenant>(&body)?;
+    let With { body: patch, labels } = input::patch::<With<TenantPatch>, Tenant>(&body)?;
     let work = async |change: &mut _| {
         let tenant = update(change, *path, patch, request.if_match).await?;
         let tenant = labels::changed(change, tenant, labels).await?;

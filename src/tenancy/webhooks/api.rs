@@ -46,7 +46,7 @@ pub async fn create_webhook(
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     hears_all(&actor)?;
-    let With { of: mut new, labels }: With<NewWebhook> = input::parse(&body)?;
+    let With { body: mut new, labels }: With<NewWebhook> = input::parse(&body)?;
     // Users of a tenant make them for their own tenant only.
     new.tenant_id = if actor.tenant.is_some() { Some(actor.tenant_or(new.tenant_id)?) } else { new.tenant_id };
     let work = async |change: &mut _| {
@@ -112,7 +112,7 @@ pub async fn update_webhook(
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     hears_all(&actor)?;
-    let With { of: patch, labels } = input::patch::<With<WebhookPatch>, Webhook>(&body)?;
+    let With { body: patch, labels } = input::patch::<With<WebhookPatch>, Webhook>(&body)?;
     let work = async |change: &mut _| {
         let webhook = update(change, actor.tenant, *path, patch, request.if_match).await?;
         let webhook = labels::changed(change, webhook, labels).await?;

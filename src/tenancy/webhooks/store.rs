@@ -5,7 +5,11 @@ use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
 use super::{Delivery, DeliveryBodies, DeliveryStatus, Event, Webhook, WebhookQuery};
-use crate::model::{paging::Window, sorting::Sorted, topic::Topic};
+use crate::model::{
+    paging::Window,
+    sorting::{Sorted, in_order},
+    topic::Topic,
+};
 
 struct Row {
     id: Uuid,
@@ -87,7 +91,7 @@ async fn select(
     sorted: &Sorted,
 ) -> sqlx::Result<Vec<Webhook>> {
     macro_rules! rows {
-        ($order:tt) => {
+        ($($order:tt)+) => {
     sqlx::query_as!(
         Row,
         "select id, tenant_id, url, description, topics, enabled, failing_since, previous_ends_at, version, created_at, updated_at
@@ -96,7 +100,7 @@ async fn select(
                         (case $5::text when 'url' then lower($6::text) else '' end) collate \"C\" as after) k
           where ($2::uuid[] is null or id = any ($2)) and ($3::uuid is null or tenant_id = $3)
             and ($8::text is null or strpos(lower(url), lower($8)) > 0) and ($9::bool is null or enabled = $9)
-            and " + $order + " limit $4",
+            and " $(+ $order)+ + " limit $4",
         sorted.window.after,
         only,
         within,
@@ -111,14 +115,7 @@ async fn select(
     .await
         };
     }
-    let rows = if sorted.is_plain() {
-        rows!("id > $1 and ($6::text is null or $7::bool) order by id")
-    } else {
-        rows!(
-            "($6::text is null or case when $7 then (k.key, id) < (k.after, $1) else (k.key, id) > (k.after, $1) end)
-             order by case when $7 then null else k.key end, case when $7 then null else id end, k.key desc, id desc"
-        )
-    }?;
+    let rows = in_order!(sorted, rows, "id", "$1", "$6", "$7")?;
     Ok(rows.into_iter().map(Webhook::from).collect())
 }
 
@@ -234,14 +231,14 @@ pub async fn deliveries(
     limit: i64,
 ) -> sqlx::Result<Vec<Delivery>> {
     macro_rules! rows {
-        ($order:tt) => {
+        ($($order:tt)+) => {
     sqlx::query_as!(
         Delivery,
         r#"select d.event_id as id, e.topic, d.status as "status: DeliveryStatus", d.attempts,
                   case when d.status = 'pending' then d.next_at end as next_at, d.last_at, d.last_status, d.last_error, d.last_ms,
                   d.created_at
              from webhook_deliveries d join webhook_events e on e.id = d.event_id
-            where d.webhook_id = $1 and ($3::text is null or d.status = $3) and "# + $order + " limit $4",
+            where d.webhook_id = $1 and ($3::text is null or d.status = $3) and "# $(+ $order)+ + " limit $4",
         webhook,
         after.unwrap_or(if is_down { Uuid::max() } else { Uuid::nil() }),
         status.map(|status| match status {

@@ -468,29 +468,6 @@ impl Call {
         self.leg.state.borrow().end
     }
 
-    /// The same, where that takes longer than anything else.
-    pub async fn ended_within(&self, limit: Duration) -> End {
-        let mut state = self.leg.state.subscribe();
-        let over = tokio::time::timeout(limit, state.wait_for(|state| state.phase == Phase::Over)).await.is_ok();
-        assert!(over, "{} is not ended: {}", self.agent.user, self.story());
-        self.leg.state.borrow().end
-    }
-
-    /// Waits until the other side has said this often for how long the call lasts, by UPDATE or an INVITE within it.
-    pub async fn is_refreshed_within(&self, times: usize, limit: Duration) {
-        let own = self.leg.invite.as_ref().map(|(invite, _)| invite.branch().to_owned());
-        let is_refresh = |message: &Message| {
-            message.status().is_none()
-                && matches!(message.method(), "UPDATE" | "INVITE")
-                && !message.header("Session-Expires").is_empty()
-                && Some(message.branch()) != own.as_deref()
-        };
-        let mut state = self.leg.state.subscribe();
-        let refreshed = state.wait_for(|state| state.received.iter().filter(|one| is_refresh(one)).count() >= times);
-        let refreshed = tokio::time::timeout(limit, refreshed).await.map(drop).is_ok();
-        assert!(refreshed, "{} is not refreshed: {}", self.agent.user, self.story());
-    }
-
     pub fn is_up(&self) -> bool {
         self.leg.state.borrow().phase == Phase::Up
     }

@@ -1,7 +1,5 @@
 //! Calls from and to outside, over carriers.
 
-use std::time::Duration;
-
 use serde_json::json;
 
 use super::{Needs, Row, Table, row, withheld::is_hidden};
@@ -382,33 +380,6 @@ pub fn rows() -> Vec<Row> {
             },
         ),
     ]
-}
-
-/// Rows that last long, and so begin first.
-pub fn slow() -> Vec<Row> {
-    vec![row(
-        "session timers: a call whose phone is gone ends, although sound comes, and one that is refreshed goes on",
-        Needs::phones(4),
-        async |t| {
-            let timed = ["Supported: timer", "Session-Expires: 90"];
-            let call = t.phone(0).calls_with("1001", &timed);
-            let rings = t.phone(1).rings().await.answers().await;
-            call.answered().await;
-            t.talk((&call, t.phone(0)), (&rings, t.phone(1))).await;
-            let kept = t.phone(2).calls_with("1003", &timed);
-            let other = t.phone(3).rings().await.answers().await;
-            kept.answered().await;
-            let limit = Duration::from_secs(110);
-            // The switch tells whom the phone is connected with, and agrees to the time. From then on, it refreshes the call.
-            call.is_refreshed_within(1, limit).await;
-            kept.is_refreshed_within(1, limit).await;
-            t.phone(0).goes_silent();
-            rings.ended_within(limit).await;
-            kept.is_refreshed_within(2, limit).await;
-            assert!(kept.is_up() && other.is_up());
-            t.talk((&kept, t.phone(2)), (&other, t.phone(3))).await;
-        },
-    )]
 }
 
 /// Two agents at a carrier that takes callers' numbers of forwarded calls.

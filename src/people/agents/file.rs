@@ -180,7 +180,7 @@ fn agent(head: &Head, row: &csv::StringRecord) -> Read {
     for (at, label) in &head.labels {
         label.read(row.get(*at).unwrap_or_default(), &mut labels)?;
     }
-    let of = NewAgent {
+    let body = NewAgent {
         first_name: name("first_name", first)?,
         last_name: name("last_name", last)?,
         email: Email::parse(value(Column::Email)).map_err(|e| Error::invalid("email", e))?,

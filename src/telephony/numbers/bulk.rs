@@ -139,7 +139,7 @@ pub fn from_json(values: Vec<serde_json::Value>) -> Result<Vec<ReadLine>> {
         });
         let read = read.and_then(|With { body, labels }| {
             let new =
-                NewNumber { provider: of.provider, country: of.country, ..NewNumber::as_written(of.number, None) };
+                NewNumber { provider: body.provider, country: body.country, ..NewNumber::as_written(body.number, None) };
             Ok((new, label_column::of_new(labels)?))
         });
         ReadLine { at: at + 1, number, read }

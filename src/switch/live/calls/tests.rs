@@ -269,7 +269,7 @@ fn a_renamed_leg_stays_where_it_was() {
 fn a_list_repairs_what_events_did_not_tell() {
     const LATER: Micros = NOW + 60_000_000;
     let row = |leg: u128, state: &str| -> Row {
-        let row = json!({ "uuid": id(leg), "direction": "outbound", "callstate": state, "call_uuid": id(1), "name": "sofia/internal/x@y" });
+        let row = serde_json::json!({ "uuid": id(leg), "direction": "outbound", "callstate": state, "call_uuid": id(1), "name": "sofia/internal/x@y" });
         serde_json::from_value(row).unwrap()
     };
     let pair = |a: u128, b: u128| Pair { uuid: id(a), b_uuid: id(b) };

@@ -153,7 +153,7 @@ pub fn operations(described: &Value) -> impl Iterator<Item = (&str, &str, &Value
 }
 
 pub fn complete(described: &mut Value) {
-    described["info"]["contact"] = json!({ "name": "Dialplane", "url": "/docs" });
+    described["info"]["contact"] = json!({ "name": "Dialplane", "url": "https://dialplane.example" });
     described["servers"] = json!([{ "url": "/", "description": "The node that serves this description." }]);
     described["tags"] =
         TAGS.iter().map(|(name, description)| json!({ "name": name, "description": description })).collect();

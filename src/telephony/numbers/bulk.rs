@@ -138,8 +138,11 @@ pub fn from_json(values: Vec<serde_json::Value>) -> Result<Vec<ReadLine>> {
             Error::InvalidAt { field, why: Why::of_serde(&error.into_inner().to_string()) }
         });
         let read = read.and_then(|With { body, labels }| {
-            let new =
-                NewNumber { provider: body.provider, country: body.country, ..NewNumber::as_written(body.number, None) };
+            let new = NewNumber {
+                provider: body.provider,
+                country: body.country,
+                ..NewNumber::as_written(body.number, None)
+            };
             Ok((new, label_column::of_new(labels)?))
         });
         ReadLine { at: at + 1, number, read }

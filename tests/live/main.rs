@@ -20,6 +20,7 @@ mod carriers;
 #[path = "../browser/chromium.rs"]
 mod chromium;
 mod control;
+mod dead_calls;
 mod devices;
 mod everyday;
 mod goes_on;

@@ -477,14 +477,15 @@ async fn further_lists_are_filtered_by_what_their_items_say() {
     node.stop().await;
 }
 
-/// Lists with one order only: conversations are read from their end, records that nobody can read say little, and the log of calls to the outside
-/// is followed by `before`.
-const ONE_ORDER: [&str; 5] = [
+/// Lists with one order only: conversations are read from their end, records that nobody can read say little, the log of calls to the outside
+/// is followed by `before`, and mailboxes with messages are looked through as a whole.
+const ONE_ORDER: [&str; 6] = [
     "/v1/call-records/unreadable",
     "/v1/chat/messages",
     "/v1/chat/notices",
     "/v1/tenants/{tenant_id}/outbound-calls",
     "/v1/unreadable-records",
+    "/v1/voicemail/counts",
 ];
 
 #[actix_web::test]

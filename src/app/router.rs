@@ -175,7 +175,7 @@ macro_rules! every_route {
             .service(recordings::api::delete_recording)
             .service(recordings::api::hear_shared_recording)
             .service(voicemail::api::list_voicemail)
-            .service(voicemail::api::count_voicemail)
+            .service(voicemail::api::list_mailboxes)
             .service(voicemail::api::show_voicemail)
             .service(voicemail::api::hear_voicemail)
             .service(voicemail::api::mark_voicemail)

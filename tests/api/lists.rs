@@ -485,7 +485,7 @@ const ONE_ORDER: [&str; 6] = [
     "/v1/chat/notices",
     "/v1/tenants/{tenant_id}/outbound-calls",
     "/v1/unreadable-records",
-    "/v1/voicemail/counts",
+    "/v1/mailboxes",
 ];
 
 #[actix_web::test]

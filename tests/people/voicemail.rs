@@ -156,7 +156,7 @@ async fn agents_and_managers_hear_their_own_messages_administrators_all_of_the_t
 async fn messages_are_counted_for_whoever_may_hear_them() {
     let stage = Stage::new().await;
     let node = &stage.node;
-    let path = "/v1/voicemail/counts";
+    let path = "/v1/mailboxes";
     let pool = node.app.changes.pool();
     let more = "insert into voicemail_messages (tenant_id, id, extension_id, switch_id, message, file, caller_number, caller_name, received_at, seconds,
                                                 is_urgent, read_at)

@@ -53,7 +53,7 @@ const PAGES: &[(&str, &str, &str)] = &[
     ("PATCH", "/v1/recordings/{}", "/app/recordings"),
     ("DELETE", "/v1/recordings/{}", "/app/recordings/{}/delete"),
     ("GET", "/v1/voicemail", "/app/voicemail"),
-    ("GET", "/v1/voicemail/counts", "/app/voicemail"),
+    ("GET", "/v1/mailboxes", "/app/voicemail"),
     ("GET", "/v1/voicemail/{}", "/app/voicemail/{}/delete"),
     ("GET", "/v1/voicemail/{}/audio", "/app/voicemail"),
     ("PATCH", "/v1/voicemail/{}", "/app/voicemail"),

@@ -177,7 +177,7 @@ async fn list(mut visitor: Visitor, asked: Query<Asked>) -> Page {
         s: &visitor.shell,
     };
     if sees_all || page.own.len() > 1 {
-        let counts = visitor.page_of(&named(&actor, tenant, "/v1/voicemail/counts"), MOST_MAILBOXES, None).await;
+        let counts = visitor.page_of(&named(&actor, tenant, "/v1/mailboxes"), MOST_MAILBOXES, None).await;
         let text = |one: &Value, field: &str| one[field].as_str().unwrap_or_default().to_owned();
         let with_new = counts.map_err(turned)?.items.into_iter().filter(|one| one["new"].as_i64() > Some(0));
         page.mailboxes = with_new

@@ -15,6 +15,7 @@ use crate::{
 
 /// A call with what the switch vouches for. It owns its texts, because a fill outlives the request.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of the call")]
 pub struct PlacedCall {
     pub number: String,
     pub caller: Option<SipUsername>,

@@ -89,6 +89,7 @@ pub struct RegistrationQuery {
 /// It can be sorted by `extension` or `since`; otherwise it is sorted by domain and SIP username.
 #[utoipa::path(tag = "live", params(TenantQuery, WhereQuery, RegistrationQuery, SortQuery, PageQuery), responses((status = 200, body = LivePage<Registration>)))]
 #[get("/v1/live/registrations")]
+#[expect(clippy::too_many_arguments, reason = "each is taken from the request")]
 pub async fn live_registrations(
     api: Data<Api>,
     live: Data<Live>,
@@ -162,6 +163,7 @@ impl CallQuery {
 /// otherwise the oldest come first.
 #[utoipa::path(tag = "live", params(TenantQuery, WhereQuery, CallQuery, SortQuery, PageQuery), responses((status = 200, body = LivePage<views::Call>)))]
 #[get("/v1/live/calls")]
+#[expect(clippy::too_many_arguments, reason = "each is taken from the request")]
 pub async fn live_calls(
     api: Data<Api>,
     live: Data<Live>,
@@ -194,6 +196,7 @@ pub struct QueueQuery {
 /// It can be sorted by `name`.
 #[utoipa::path(tag = "live", params(TenantQuery, WhereQuery, QueueQuery, SortQuery, PageQuery), responses((status = 200, body = LivePage<Queue>)))]
 #[get("/v1/live/queues")]
+#[expect(clippy::too_many_arguments, reason = "each is taken from the request")]
 pub async fn live_queues(
     api: Data<Api>,
     live: Data<Live>,
@@ -230,6 +233,7 @@ pub struct AgentQuery {
 /// It can be sorted by `name` or `since`.
 #[utoipa::path(tag = "live", params(TenantQuery, WhereQuery, AgentQuery, SortQuery, PageQuery), responses((status = 200, body = LivePage<Agent>)))]
 #[get("/v1/live/agents")]
+#[expect(clippy::too_many_arguments, reason = "each is taken from the request")]
 pub async fn live_agents(
     api: Data<Api>,
     live: Data<Live>,
@@ -321,6 +325,7 @@ pub struct GatewayQuery {
 /// A tenant sees those to carriers of its own. They can be sorted by `carrier` or `since`.
 #[utoipa::path(tag = "live", params(TenantQuery, WhereQuery, GatewayQuery, SortQuery, PageQuery), responses((status = 200, body = LivePage<LiveGateway>)))]
 #[get("/v1/live/gateways")]
+#[expect(clippy::too_many_arguments, reason = "each is taken from the request")]
 pub async fn live_gateways(
     api: Data<Api>,
     live: Data<Live>,

@@ -74,6 +74,7 @@ fn lines<'a>(api: &'a Api, live: &Live, control: &'a Control, tenant: Uuid) -> R
 /// An agent sees those of their own extensions. With `sort=received_at`, the oldest come first.
 #[utoipa::path(tag = "voicemail", params(TenantQuery, VoicemailFilter, SortQuery, PageQuery), responses((status = 200, body = Page<Message>), (status = 404, body = Problem), (status = 503, body = Problem)))]
 #[get("/v1/voicemail")]
+#[expect(clippy::too_many_arguments, reason = "each is taken from the request")]
 pub async fn list_voicemail(
     api: Data<Api>,
     live: Data<Live>,
@@ -101,12 +102,12 @@ pub async fn list_voicemail(
     Ok(Json(way.page(messages, |one| format!("{} {}", one.received_at.to_rfc3339(), one.id))))
 }
 
-/// Count the messages of each mailbox that has any
+/// List the mailboxes that have messages, with how many
 ///
 /// As they were when the switch last said so, which it does whenever a message comes, is heard or goes. An agent sees their own extensions.
 #[utoipa::path(tag = "voicemail", params(TenantQuery, PageQuery), responses((status = 200, body = Page<MailboxCount>)))]
-#[get("/v1/voicemail/counts")]
-pub async fn count_voicemail(
+#[get("/v1/mailboxes")]
+pub async fn list_mailboxes(
     api: Data<Api>,
     actor: Actor,
     tenant: Query<TenantQuery>,

@@ -371,7 +371,7 @@ pub const RULES: &[(&str, &str, Rule)] = &[
     ("DELETE", "/v1/recordings/{id}", Rule::Needs(Resource::Recordings, WRITE)),
     ("GET",    "/v1/shared-recordings/{id}", Rule::Anyone),
     ("GET",    "/v1/voicemail", Rule::Needs(Resource::Voicemail, OWN)),
-    ("GET",    "/v1/voicemail/counts", Rule::Needs(Resource::Voicemail, OWN)),
+    ("GET",    "/v1/mailboxes", Rule::Needs(Resource::Voicemail, OWN)),
     ("GET",    "/v1/voicemail/{id}", Rule::Needs(Resource::Voicemail, OWN)),
     ("GET",    "/v1/voicemail/{id}/audio", Rule::Needs(Resource::Voicemail, OWN)),
     ("PATCH",  "/v1/voicemail/{id}", Rule::OwnOrWrite(Resource::Voicemail)),

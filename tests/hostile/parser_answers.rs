@@ -275,7 +275,7 @@ impl<'n> Tenant<'n> {
         let left =
             ["user_name", "dialplane_on_behalf", "dialed_user", "dialed_domain"].map(|name| format!("unset {name}"));
         let marks = ["domain_name", "force_transfer_context"].map(|name| format!("set {name}={}", self.domain));
-        left.into_iter().chain(marks).collect()
+        left.into_iter().chain(marks).chain(["set inherit_codec=true".to_owned()]).collect()
     }
 
     async fn check_call(&self, context: &str, number: &str, rest: &str, name: &str, actions: &[String]) {

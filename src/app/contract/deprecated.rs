@@ -124,7 +124,7 @@ mod tests {
 
     #[actix_web::test]
     async fn an_operation_that_will_go_says_since_when_until_when_and_what_to_use_instead() {
-        let answers = || HttpResponse::Ok();
+        let answers = || HttpResponse::Ok().finish();
         let route = web::resource("/v1/old/{id}")
             .route(web::get().to(move || async move { answers() }))
             .route(web::post().to(move || async move { answers() }))

@@ -36,7 +36,7 @@ fn asked(path: &str, operation: &Value) -> String {
             _ => "x",
         };
         if parameter["in"] == "query" {
-            path += &format!("{}={value}&", parameter["name"].as_str().unwrap());
+            path.extend([parameter["name"].as_str().unwrap(), "=", value, "&"]);
         }
     }
     path

@@ -116,7 +116,7 @@ async fn holds(person: &Person) -> (f64, f64, f64) {
 /// `DIALPLANE_CALLS=200` makes as many as docs/performance.md has.
 #[actix_web::test]
 async fn calls_in_a_row_leave_the_page_as_it_was() {
-    const FIRST: usize = 5;
+    const FIRST: u32 = 5;
     let database = Database::new().await;
     let Some(office) = Office::open(&database).await else { return };
     let Some(grace) = office.person("Grace").await else { return };
@@ -131,7 +131,7 @@ async fn calls_in_a_row_leave_the_page_as_it_was() {
               close() { if (this.signalingState !== 'closed') window.opened -= 1; super.close(); } };";
         one.browser.page.execute(script, vec![]).await.unwrap();
     }
-    let calls = std::env::var("DIALPLANE_CALLS").ok().and_then(|calls| calls.parse().ok()).unwrap_or(15_usize);
+    let calls = std::env::var("DIALPLANE_CALLS").ok().and_then(|calls| calls.parse().ok()).unwrap_or(15_u32);
     let mut before = [(0.0, 0.0, 0.0); 2];
     for call in 0..calls {
         // Lists of calls and whatever is loaded once are there after the first few.
@@ -149,7 +149,7 @@ async fn calls_in_a_row_leave_the_page_as_it_was() {
         grace.has_no_call().await;
         joan.has_no_call().await;
     }
-    let rounds = (calls - FIRST) as f64;
+    let rounds = f64::from(calls - FIRST);
     for (who, (person, before)) in [&grace, &joan].into_iter().zip(before).enumerate() {
         let after = holds(person).await;
         let each = (after.0 - before.0) / rounds;

@@ -159,8 +159,8 @@ async fn calls_in_a_row_leave_the_page_as_it_was() {
             after.1,
             before.1
         );
-        // A list on the page may grow by a line; a session, a stream or a connection would be more.
-        assert!(each < 30_000.0, "{before:?} {after:?}");
+        // The page's list of calls grows by a line for each. A session with its sound would be more.
+        assert!(each < 100_000.0, "{before:?} {after:?}");
         assert!(after.1 < before.1 + 200.0, "{before:?} {after:?}");
         assert!(after.2 < 1.0, "a connection is left open: {after:?}");
     }

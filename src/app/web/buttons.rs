@@ -248,7 +248,7 @@ mod tests {
         for (code, begins) in [
             (Code::CallGone, "The call is over, or it is not yours."),
             (Code::SwitchAway, "The switch takes no commands right now, so nothing was done."),
-            (Code::SwitchUnheard, "Nothing is known right now of the switch that has the call."),
+            (Code::SwitchUnheard, "The switch that has the call can't be heard right now."),
             (Code::ActedOn, "Somebody else does something to this call at this moment."),
             (Code::NotAnsweredYet, "Nobody has answered yet."),
             (Code::NotParked, "The call is not parked."),

@@ -107,6 +107,7 @@ const WITHOUT: [&str; 19] = [
     "/v1/erasures",
     "/v1/events",
     "/v1/live/",
+    "/v1/mailboxes",
     "/v1/monitoring/",
     "/v1/purges/",
     "/v1/reports/",

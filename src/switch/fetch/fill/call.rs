@@ -254,8 +254,9 @@ pub(super) async fn by_number(
             return Ok(Filled::Moved);
         }
         let body = slot.standing.unallocated.clone();
-        let answer =
-            CachedAnswer { slot, generation, body, stray: true, vary: Vary::No, rung: None, keep: Keep::WhileCurrent };
+        // Nobody asks again by the key of one call.
+        let keep = if placed.is_special() { Keep::Never } else { Keep::WhileCurrent };
+        let answer = CachedAnswer { slot, generation, body, stray: true, vary: Vary::No, rung: None, keep };
         return Ok(Filled::Answer(Arc::new(answer)));
     };
     let generation = generation(owner.generation);

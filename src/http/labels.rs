@@ -108,14 +108,19 @@ impl<T> Labelled<T> {
 
 /// A thing with the labels that it has.
 pub async fn of<T: Thing>(db: &mut PgConnection, mut thing: T) -> Result<Labelled<T>> {
-    let labels = store::get(db, thing.core().id).await?.unwrap_or_default();
+    let core = thing.core();
+    let labels = store::get(db, core.scope(), core.id).await?.unwrap_or_default();
     Ok(Labelled { thing, labels })
 }
 
 /// The same for many.
 pub async fn of_all<T: Thing>(db: &mut PgConnection, mut things: Vec<T>) -> Result<Vec<Labelled<T>>> {
-    let ids = things.iter_mut().map(|thing| thing.core().id).collect::<Vec<_>>();
-    let mut found = store::of_all(db, &ids).await?.into_iter().collect::<HashMap<_, _>>();
+    let of_each = |thing: &mut T| {
+        let core = thing.core();
+        (core.id, core.scope())
+    };
+    let (ids, scopes): (Vec<_>, Vec<_>) = things.iter_mut().map(of_each).unzip();
+    let mut found = store::of_all(db, &ids, &scopes).await?.into_iter().collect::<HashMap<_, _>>();
     let with = |(thing, id)| Labelled { thing, labels: found.remove(&id).unwrap_or_default() };
     Ok(things.into_iter().zip(ids).map(with).collect())
 }
@@ -155,7 +160,7 @@ async fn keep<T: Thing>(
 ) -> Result<Labelled<T>> {
     let core = thing.core();
     let (kind, id, tenant, scope) = (core.kind, core.id, core.tenant, core.scope());
-    let before = if is_new { Labels::default() } else { store::get(change.db(), id).await?.unwrap_or_default() };
+    let before = if is_new { Labels::default() } else { store::get(change.db(), scope, id).await?.unwrap_or_default() };
     let after = after(&before)?;
     if before == after {
         return Ok(Labelled { thing, labels: after });
@@ -166,7 +171,7 @@ async fn keep<T: Thing>(
     if let Some(external_id) = after.external_id.as_ref().filter(|wanted| before.external_id.as_ref() != Some(wanted)) {
         store::hold(change.db(), kind.name(), scope, external_id).await?;
         if let Some(other) = store::whose(change.db(), kind, scope, external_id).await?.filter(|other| *other != id) {
-            let used = store::used(change.db(), kind, other).await?;
+            let used = store::used(change.db(), kind, scope, other).await?;
             return Err(Error::Taken(why_taken(kind, external_id, other), used.into_iter().collect()));
         }
     }

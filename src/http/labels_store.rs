@@ -11,21 +11,26 @@ use crate::model::{
     used::{Used, UsedKind},
 };
 
-pub async fn get(db: &mut PgConnection, id: Uuid) -> sqlx::Result<Option<Labels>> {
+/// `scope`: the tenant that the thing belongs to; `None` for what is the platform's.
+pub async fn get(db: &mut PgConnection, scope: Option<Uuid>, id: Uuid) -> sqlx::Result<Option<Labels>> {
     let row = sqlx::query!(
         r#"select external_id as "external_id: ExternalId", metadata as "metadata: Json<BTreeMap<String, String>>"
-             from labels where thing_id = $1"#,
-        id
+             from labels where thing_id = $1 and tenant_id is not distinct from $2"#,
+        id,
+        scope
     );
     let row = row.fetch_optional(db).await?;
     Ok(row.map(|row| Labels { external_id: row.external_id, metadata: row.metadata.0 }))
 }
 
-pub async fn of_all(db: &mut PgConnection, ids: &[Uuid]) -> sqlx::Result<Vec<(Uuid, Labels)>> {
+/// The same for many things, each with its own scope.
+pub async fn of_all(db: &mut PgConnection, ids: &[Uuid], scopes: &[Option<Uuid>]) -> sqlx::Result<Vec<(Uuid, Labels)>> {
     let rows = sqlx::query!(
         r#"select thing_id, external_id as "external_id: ExternalId", metadata as "metadata: Json<BTreeMap<String, String>>"
-             from labels where thing_id = any ($1)"#,
-        ids
+             from unnest($1::uuid[], $2::uuid[]) wanted (id, scope)
+             join labels on labels.thing_id = wanted.id and labels.tenant_id is not distinct from wanted.scope"#,
+        ids,
+        scopes as &[Option<Uuid>]
     );
     let rows = rows.fetch_all(db).await?;
     let labels = rows.into_iter();
@@ -61,7 +66,7 @@ pub async fn whose(
 }
 
 /// What has labels, as people know it.
-pub async fn used(db: &mut PgConnection, kind: Kind, id: Uuid) -> sqlx::Result<Option<Used>> {
+pub async fn used(db: &mut PgConnection, kind: Kind, scope: Option<Uuid>, id: Uuid) -> sqlx::Result<Option<Used>> {
     // Tenants may not read this table.
     if kind == Kind::Switch {
         let name = sqlx::query_scalar!("select name from switches where id = $1", id).fetch_optional(db).await?;
@@ -72,18 +77,19 @@ pub async fn used(db: &mut PgConnection, kind: Kind, id: Uuid) -> sqlx::Result<O
         r#"select kind as "kind!: UsedKind", id as "id!", name as "name!" from (
               select 'tenant' as kind, id, domain as name from tenants where id = $1
               union all select 'cluster', id, name from clusters where id = $1
-              union all select 'carrier', id, name from carriers where id = $1
-              union all select 'key', id, name from api_keys where id = $1
-              union all select 'webhook', id, url from webhooks where id = $1
-              union all select 'extension', id, number from extensions where id = $1
-              union all select 'agent', id, email from users where id = $1
-              union all select 'group', id, coalesce(shown_name, name) from groups where id = $1
-              union all select kind, id, name from destinations where id = $1
-              union all select 'entry', id, name from dialplan_entries where id = $1
-              union all select 'number', id, number from numbers where id = $1
-              union all select 'pool', id, first_number || '-' || last_number from extension_pools where id = $1
-              union all select 'contact', id, name from contacts where id = $1) found"#,
-        id
+              union all select 'carrier', id, name from carriers where id = $1 and tenant_id is not distinct from $2
+              union all select 'key', id, name from api_keys where id = $1 and tenant_id is not distinct from $2
+              union all select 'webhook', id, url from webhooks where id = $1 and tenant_id is not distinct from $2
+              union all select 'extension', id, number from extensions where id = $1 and tenant_id = $2
+              union all select 'agent', id, email from users where id = $1 and tenant_id = $2
+              union all select 'group', id, coalesce(shown_name, name) from groups where id = $1 and tenant_id = $2
+              union all select kind, id, name from destinations where id = $1 and tenant_id = $2
+              union all select 'entry', id, name from dialplan_entries where id = $1 and tenant_id = $2
+              union all select 'number', id, number from numbers where id = $1 and tenant_id = $2
+              union all select 'pool', id, first_number || '-' || last_number from extension_pools where id = $1 and tenant_id = $2
+              union all select 'contact', id, name from contacts where id = $1 and tenant_id = $2) found"#,
+        id,
+        scope
     )
     .fetch_optional(db)
     .await

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    ops::Deref,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -22,28 +23,16 @@ use crate::model::topic::Topic;
 pub struct Event {
     /// Counted by each node for itself.
     pub number: u64,
-    pub topic: Topic,
-    /// `None`: only the platform's.
-    pub tenant: Option<Uuid>,
-    /// The agents whom it is about. They hear it although they may only hear of their own.
-    pub people: BTreeSet<Uuid>,
-    /// The numbers of the extensions that it is about.
-    pub extensions: BTreeSet<String>,
-    /// The queues that it is about: of an agent, those that they serve.
-    pub queues: BTreeSet<Uuid>,
-    pub at: DateTime<Utc>,
-    /// Whether the switch said when it was. Otherwise each node has a time of its own.
-    pub is_timed: bool,
-    pub data: Value,
-    /// For those who may only hear of their own, if they hear less.
-    pub own: Option<Value>,
-    pub concealed: Concealed,
-    /// Whether something ended only for whom it is about, and goes on for others.
-    pub is_parting: bool,
-    pub place: At,
-    /// Where each of the `phones` in the data is: an event may be about several on several switches.
-    pub places: Vec<At>,
+    new: New,
     texts: [OnceLock<Arc<str>>; 3],
+}
+
+impl Deref for Event {
+    type Target = New;
+
+    fn deref(&self) -> &New {
+        &self.new
+    }
 }
 
 /// Those among whom an event is about who withhold their numbers: others who may hear of their own only don't find them by a filter either.
@@ -135,21 +124,29 @@ pub enum Sent {
     Anew(Uuid),
 }
 
-/// What happened, for the publisher to look at.
+/// What happened.
+#[derive(Debug)]
 pub struct New {
     pub topic: Topic,
+    /// `None`: only the platform's.
     pub tenant: Option<Uuid>,
+    /// The agents whom it is about. They hear it although they may only hear of their own.
     pub people: BTreeSet<Uuid>,
+    /// The numbers of the extensions that it is about.
     pub extensions: BTreeSet<String>,
     /// The queues that it is about: of an agent, those that they serve.
     pub queues: BTreeSet<Uuid>,
     pub at: DateTime<Utc>,
+    /// Whether the switch said when it was. Otherwise each node has a time of its own.
     pub is_timed: bool,
     pub data: Value,
+    /// For those who may only hear of their own, if they hear less.
     pub own: Option<Value>,
     pub concealed: Concealed,
+    /// Whether something ended only for whom it is about, and goes on for others.
     pub is_parting: bool,
     pub place: At,
+    /// Where each of the `phones` in the data is: an event may be about several on several switches.
     pub places: Vec<At>,
 }
 
@@ -277,38 +274,8 @@ impl Bus {
     pub fn publish(&self, new: New) {
         let mut kept = self.kept();
         kept.number += 1;
-        let New {
-            topic,
-            tenant,
-            people,
-            extensions,
-            queues,
-            at,
-            is_timed,
-            data,
-            own,
-            concealed,
-            is_parting,
-            place,
-            places,
-        } = new;
-        let event = Event {
-            number: kept.number,
-            topic,
-            tenant,
-            people,
-            extensions,
-            queues,
-            at,
-            is_timed,
-            data,
-            own,
-            concealed,
-            is_parting,
-            place,
-            places,
-            texts: Default::default(),
-        };
+        let tenant = new.tenant;
+        let event = Event { number: kept.number, new, texts: Default::default() };
         let event = Arc::new(event);
         kept.events.push_back(Arc::clone(&event));
         if kept.events.len() > MOST_KEPT

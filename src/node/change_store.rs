@@ -117,5 +117,5 @@ pub async fn add_to_audit(
 /// The transaction's id, as snapshots name it.
 pub async fn transaction_id(db: &mut PgConnection) -> sqlx::Result<u64> {
     let xid = sqlx::query_scalar!(r#"select pg_current_xact_id()::text as "xid!""#).fetch_one(db).await?;
-    xid.parse().map_err(|_| sqlx::Error::Protocol(format!("a transaction id that is not a number: {xid}")))
+    xid.parse().map_err(|_| sqlx::Error::Decode(format!("a transaction id that is not a number: {xid}").into()))
 }

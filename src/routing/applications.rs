@@ -11,7 +11,10 @@ use super::{
 };
 use crate::{
     model::destination::Prompt,
-    text::{CallVariable, DialNumber, Domain, SipUsername, SoundFile, StreamName, call_variable_names, is_tone},
+    text::{
+        CallVariable, Code, DialNumber, Domain, SipUsername, SoundFile, StreamName, TextError, Why,
+        call_variable_names, is_tone,
+    },
 };
 
 /// Replaces the tenant's own domain, which may change, in a kept argument.
@@ -26,7 +29,7 @@ pub struct Place<'a> {
     pub groups: &'a [bool],
 }
 
-/// Why an application or its argument is refused: a sentence without its subject, which is the entry.
+/// Why an application of an imported dialplan is no step of an entry: a sentence without its subject, which is the entry.
 pub type Refused = String;
 
 /// The type of an application's argument.
@@ -112,56 +115,41 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 }
 
 /// Returns the argument as it is kept, if the application is in the list and the argument is of its type.
-pub fn check(application: &str, data: &str, place: &Place<'_>) -> Result<String, Refused> {
+pub fn check(application: &str, data: &str, place: &Place<'_>) -> Result<String, Why> {
     let Some((name, argument)) = KNOWN.iter().find(|(name, _)| *name == application) else {
-        return Err(format!("must not run {}", short(application)));
+        return Err(Code::XmlApplicationRefused.with("application", short(application)));
     };
-    let wrong = |what: &str| format!("must not pass {} to {name}: {what}", short(data));
+    let wrong = |why: Why| Code::XmlArgumentRefused.because(why).with("data", short(data)).with("application", name);
     let is_number = |text: &str, least, most| number(text).is_some_and(|number| (least..=most).contains(&number));
-    let fine = |is_fine: bool, what: &str| if is_fine { Ok(data.to_owned()) } else { Err(wrong(what)) };
-    match *argument {
-        Argument::Nothing => fine(data.is_empty(), "it takes no argument"),
+    let if_fine = |is_fine: bool| is_fine.then(|| data.to_owned());
+    let (kept, takes) = match *argument {
+        Argument::Nothing => (if_fine(data.is_empty()), Code::TakesNothing.into()),
         Argument::Number { least, most } => {
-            fine(is_number(data, least, most), &format!("it takes a number from {least} to {most}"))
+            (if_fine(is_number(data, least, most)), Code::TakesNumber.with("least", least).with("most", most))
         }
-        Argument::Cause => fine(data.is_empty() || is_cause(data), "it takes a hangup cause, such as USER_BUSY"),
-        Argument::Status => {
-            fine(data.len() == 3 && is_number(data, 400, 699), "it takes a SIP status from 400 to 699, such as 486")
-        }
-        Argument::Sound => fine(is_sound(data), "it takes a sound file, a music stream or a tone"),
-        Argument::Set => set(data).map_err(|what| wrong(&what)),
-        Argument::Unset => {
-            fine(call_variable_names().any(|known| known == data), "it takes a variable that entries may set")
-        }
-        Argument::Dialled => {
-            dialled_on(data, place).ok_or_else(|| wrong("it takes a number in the tenant's own context"))
-        }
-        Argument::DialString => dial_string(data, place)
-            .ok_or_else(|| wrong("it takes user/NUMBER@DOMAIN, sofia/gateway/NAME/NUMBER or error/CAUSE")),
-        Argument::Mailbox => {
-            mailbox(data, place).ok_or_else(|| wrong("it takes default DOMAIN MAILBOX, with the tenant's own domain"))
-        }
-        Argument::Address => {
-            address(data, place).ok_or_else(|| wrong("it takes ID.DOMAIN of one of the tenant's destinations"))
-        }
-        Argument::Conference => {
-            conference(data, place).ok_or_else(|| wrong("it takes ID@ID.DOMAIN of one of the tenant's conferences"))
-        }
-        Argument::ParkingLot => {
-            parking_lot(data, place).ok_or_else(|| wrong("it takes DOMAIN and a slot from 1 to 99"))
-        }
-        Argument::Neighbour => {
-            neighbour(data, place).ok_or_else(|| wrong("it takes one of the tenant's extensions, such as 1000@DOMAIN"))
-        }
-        Argument::Recording => fine(data == RECORDING, &format!("it takes {RECORDING}")),
-        Argument::Deadline => fine(is_deadline(data), "it takes +SECONDS, and optionally a hangup cause"),
-        Argument::Volume => fine(is_volume(data), "it takes read or write, and a level from -4 to 4"),
-        Argument::Keys => fine(is_keys(data), "it takes keys of a phone"),
-        Argument::Privacy => {
-            fine(matches!(data, "on" | "off" | "name" | "full" | "number"), "it takes on, off, name, full or number")
-        }
-    }
+        Argument::Cause => (if_fine(data.is_empty() || is_cause(data)), Code::TakesCause.into()),
+        Argument::Status => (if_fine(data.len() == 3 && is_number(data, 400, 699)), Code::TakesStatus.into()),
+        Argument::Sound => (if_fine(is_sound(data)), Code::TakesSound.into()),
+        Argument::Set => return set(data).map_err(wrong),
+        Argument::Unset => (if_fine(call_variable_names().any(|known| known == data)), Code::TakesVariable.into()),
+        Argument::Dialled => (dialled_on(data, place), Code::TakesDialled.into()),
+        Argument::DialString => (dial_string(data, place), Code::TakesDialString.into()),
+        Argument::Mailbox => (mailbox(data, place), Code::TakesMailbox.into()),
+        Argument::Address => (address(data, place), Code::TakesDestination.into()),
+        Argument::Conference => (conference(data, place), Code::TakesConference.into()),
+        Argument::ParkingLot => (parking_lot(data, place), Code::TakesSlot.into()),
+        Argument::Neighbour => (neighbour(data, place), Code::TakesNeighbour.into()),
+        Argument::Recording => (if_fine(data == RECORDING), Code::TakesWord.with("words", RECORDING)),
+        Argument::Deadline => (if_fine(is_deadline(data)), Code::TakesDeadline.into()),
+        Argument::Volume => (if_fine(is_volume(data)), Code::TakesVolume.into()),
+        Argument::Keys => (if_fine(is_keys(data)), Code::TakesKeys.into()),
+        Argument::Privacy => (if_fine(PRIVACY.contains(&data)), Code::TakesWord.with("words", PRIVACY.join(", "))),
+    };
+    kept.ok_or_else(|| wrong(takes))
 }
+
+/// What `privacy` may be told.
+const PRIVACY: [&str; 5] = ["on", "off", "name", "full", "number"];
 
 /// A text as an error quotes it, shortened.
 fn short(text: &str) -> String {
@@ -196,9 +184,10 @@ fn is_sound(text: &str) -> bool {
     SoundFile::parse(text).is_ok()
 }
 
-fn set(data: &str) -> Result<String, String> {
-    let (name, value) = data.split_once('=').ok_or("it takes NAME=VALUE")?;
-    let variable = CallVariable::parse(name, value).map_err(|error| format!("{} {error}", short(name)))?;
+fn set(data: &str) -> Result<String, Why> {
+    let (name, value) = data.split_once('=').ok_or(Code::TakesAssignment)?;
+    let wrong = |error: TextError| Code::TakesNotVariable.because(error).with("name", short(name));
+    let variable = CallVariable::parse(name, value).map_err(wrong)?;
     Ok(format!("{}={}", variable.name(), variable.value()))
 }
 

@@ -122,12 +122,6 @@ pub enum PlanError {
     Lost,
 }
 
-impl From<PlanError> for sqlx::Error {
-    fn from(error: PlanError) -> Self {
-        Self::Decode(Box::new(error))
-    }
-}
-
 /// Runs work on a thread that serves no fetches. `None` if it panicked or this process is ending.
 pub async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     // The semaphore is never closed.

@@ -14,7 +14,7 @@ use super::{
     actions::PARK,
     applications::{self, Place},
 };
-use crate::text::{Domain, escape::SwitchXml};
+use crate::text::{Code, Domain, Why, escape::SwitchXml};
 
 /// Elements and the attributes each may have (`parse_exten` in mod_dialplan_xml.c).
 const ALLOWED: &[(&str, &[&str])] = &[
@@ -83,7 +83,7 @@ const WAYS_OF_REPEAT: u64 = 32;
 
 /// Checks the `<extension>` elements that somebody wrote for the tenant of this domain, and returns them as they are kept:
 /// without the domain's name, which may change.
-pub fn canonical(text: &str, domain: &Domain) -> Result<String, String> {
+pub fn canonical(text: &str, domain: &Domain) -> Result<String, Why> {
     read(text, Some(domain))
 }
 
@@ -114,7 +114,7 @@ pub fn shown(kept: &str) -> String {
 }
 
 /// Checks kept XML against today's rules: it may be older than some of them.
-pub fn check(kept: &str) -> Result<(), String> {
+pub fn check(kept: &str) -> Result<(), Why> {
     read(kept, None).map(|_| ())
 }
 
@@ -152,9 +152,9 @@ pub fn rendered(kept: &str, domain: &Domain) -> String {
     kept.replace("&#123;domain&#125;", domain.as_str())
 }
 
-fn read(text: &str, domain: Option<&Domain>) -> Result<String, String> {
+fn read(text: &str, domain: Option<&Domain>) -> Result<String, Why> {
     if text.len() > MOST_BYTES {
-        return Err("must not be larger than 64 KiB".into());
+        return Err(Code::XmlTooLarge.with("most", MOST_BYTES >> 10));
     }
     let mut reader = Reader::from_str(text);
     reader.config_mut().expand_empty_elements = true;
@@ -164,14 +164,14 @@ fn read(text: &str, domain: Option<&Domain>) -> Result<String, String> {
     let mut extensions = 0;
     let mut tried = 0u64;
     loop {
-        let event = reader.read_event().map_err(|error| format!("is not well-formed: {error}"))?;
+        let event = reader.read_event().map_err(not_well_formed)?;
         match event {
             // An empty element is read as its start and end.
             Event::Start(start) | Event::Empty(start) => {
                 let name = start.name().0.to_owned();
                 let (name, attributes) = allowed(&name, open.last().map(|open| open.name))?;
                 if open.len() >= MOST_DEPTH {
-                    return Err(format!("must not nest elements more than {MOST_DEPTH} deep"));
+                    return Err(Code::XmlTooDeep.with("most", MOST_DEPTH));
                 }
                 extensions += usize::from(name == "extension");
                 let given = given(name, attributes, &start)?;
@@ -181,9 +181,7 @@ fn read(text: &str, domain: Option<&Domain>) -> Result<String, String> {
                 let pattern = given.iter().find(|(key, _)| *key == "expression").map(|(_, pattern)| pattern.as_str());
                 tried = tried.saturating_add(pattern.map_or(0, ways_of));
                 if tried > MOST_WAYS {
-                    return Err(
-                        "has expressions that a switch would try in too many ways: use fewer ?, {…} and |".into()
-                    );
+                    return Err(Code::XmlTriedInTooManyWays.into());
                 }
                 // With `regex`, a switch ignores the condition's own expression: `$1` is then a group of one of the
                 // <regex> elements, which may test the caller's name (`parse_exten` in mod_dialplan_xml.c).
@@ -204,29 +202,29 @@ fn read(text: &str, domain: Option<&Domain>) -> Result<String, String> {
             }
             Event::Eof => break,
             Event::Text(text) if text.trim_ascii().is_empty() => {}
-            Event::Text(_) | Event::CData(_) => return Err("must have its values in attributes, not in text".into()),
+            Event::Text(_) | Event::CData(_) => return Err(Code::XmlHasText.into()),
             Event::Comment(_) | Event::PI(_) | Event::DocType(_) | Event::Decl(_) | Event::GeneralRef(_) => {
-                return Err("must consist of elements only: no comments, declarations or references".into());
+                return Err(Code::XmlNotOnlyElements.into());
             }
         }
     }
     if !open.is_empty() || extensions == 0 {
-        return Err("must consist of one or more whole <extension> elements".into());
+        return Err(Code::XmlWithoutExtension.into());
     }
     Ok(out)
 }
 
-fn allowed(name: &str, parent: Option<&str>) -> Result<(&'static str, &'static [&'static str]), String> {
+fn allowed(name: &str, parent: Option<&str>) -> Result<(&'static str, &'static [&'static str]), Why> {
     let found = ALLOWED.iter().find(|(allowed, _)| *allowed == name);
     let Some((name, attributes)) = found else {
-        return Err(format!("must not contain <{name}>"));
+        return Err(Code::XmlElementRefused.with("element", short(name)));
     };
     let fits = match *name {
         "extension" => parent.is_none(),
         "condition" => matches!(parent, Some("extension" | "condition")),
         _ => parent == Some("condition"),
     };
-    if fits { Ok((name, attributes)) } else { Err(format!("must not contain <{name}> in that place")) }
+    if fits { Ok((name, attributes)) } else { Err(Code::XmlElementMisplaced.with("element", name)) }
 }
 
 /// An element whose end has not come yet.
@@ -242,28 +240,34 @@ fn given(
     name: &str,
     attributes: &[&'static str],
     start: &quick_xml::events::BytesStart<'_>,
-) -> Result<Attributes, String> {
+) -> Result<Attributes, Why> {
     let mut given = Attributes::new();
     for attribute in start.attributes() {
         if given.len() >= MOST_ATTRIBUTES {
-            return Err(format!("has <{name}> with too many attributes"));
+            return Err(Code::XmlTooManyAttributes.with("element", name).with("most", MOST_ATTRIBUTES));
         }
-        let attribute = attribute.map_err(|error| format!("is not well-formed: {error}"))?;
+        let attribute = attribute.map_err(not_well_formed)?;
         let key = attributes.iter().find(|allowed| **allowed == attribute.key.0);
-        let key = *key.ok_or_else(|| format!("must not have the attribute {} in <{name}>", short(attribute.key.0)))?;
-        let value =
-            quick_xml::escape::unescape(&attribute.value).map_err(|error| format!("is not well-formed: {error}"))?;
+        let refused = || Code::XmlAttributeRefused.with("attribute", short(attribute.key.0)).with("element", name);
+        let key = *key.ok_or_else(refused)?;
+        let value = quick_xml::escape::unescape(&attribute.value).map_err(not_well_formed)?;
         given.push((key, value.into_owned()));
     }
     Ok(given)
 }
 
-fn short(text: &str) -> String {
+/// The parser's own sentence is English.
+pub fn not_well_formed(error: impl std::fmt::Display) -> Why {
+    Code::XmlNotWellFormed.with("error", error)
+}
+
+/// A name as a refusal quotes it.
+pub fn short(text: &str) -> String {
     text.chars().take(60).collect()
 }
 
 /// The attributes as they are kept, if each has an allowed value.
-fn fitting(name: &str, mut given: Attributes, place: &Place<'_>) -> Result<Attributes, String> {
+fn fitting(name: &str, mut given: Attributes, place: &Place<'_>) -> Result<Attributes, Why> {
     let is_action = matches!(name, "action" | "anti-action");
     for (key, value) in &given {
         match (*key, is_action) {
@@ -271,7 +275,7 @@ fn fitting(name: &str, mut given: Attributes, place: &Place<'_>) -> Result<Attri
             ("expression", _) => check_pattern(value)?,
             ("field", _) => {
                 if !FIELDS.contains(&value.as_str()) {
-                    return Err(format!("may test only {}, not {}", FIELDS.join(", "), short(value)));
+                    return Err(Code::XmlFieldNotTested.with("fields", FIELDS.join(", ")).with("field", short(value)));
                 }
             }
             _ => check_word(key, value)?,
@@ -290,7 +294,7 @@ fn fitting(name: &str, mut given: Attributes, place: &Place<'_>) -> Result<Attri
 }
 
 /// Checks the attributes that no application reads: names, times and keywords.
-fn check_word(key: &str, value: &str) -> Result<(), String> {
+fn check_word(key: &str, value: &str) -> Result<(), Why> {
     let one_of = |words: &[&str]| words.contains(&value);
     let fine = match key {
         "name" => crate::text::DisplayName::parse(value).is_ok(),
@@ -305,39 +309,38 @@ fn check_word(key: &str, value: &str) -> Result<(), String> {
             (1..=100).contains(&value.len()) && value.bytes().all(plain)
         }
     };
-    if fine { Ok(()) } else { Err(format!("has {key}={}, which is not allowed", short(value))) }
+    if fine { Ok(()) } else { Err(Code::XmlValueRefused.with("attribute", key).with("value", short(value))) }
 }
 
-fn check_pattern(text: &str) -> Result<(), String> {
+fn check_pattern(text: &str) -> Result<(), Why> {
     // A switch expands it before matching (`parse_exten`), and takes it for an API call if it has parentheses or a space.
     if text.contains("${") {
-        return Err("has an expression with ${, which a switch expands".into());
+        return Err(Code::PatternExpanded.into());
     }
     // These are other kinds of pattern to a switch (switch_regex_perform in switch_regex.c), so the checks below would not apply.
     if text.starts_with(['_', '/']) {
-        return Err("has an expression that begins with _ or /: write a regular expression".into());
+        return Err(Code::PatternOfOtherKind.into());
     }
-    super::patterns::Pattern::parse(text).map_err(|error| format!("has an expression that {error}"))?;
+    super::patterns::Pattern::parse(text).map_err(|error| Code::XmlPattern.because(error))?;
     // The two engines read other groups differently: to a switch, (?R) is a recursion.
     let flags_are_plain =
         text.match_indices("(?").all(|(at, _)| [":", "i)", "i:"].iter().any(|plain| text[at + 2..].starts_with(plain)));
     if !flags_are_plain {
-        return Err("has an expression with a special group other than (?:…) and (?i)".into());
+        return Err(Code::PatternSpecialGroup.into());
     }
     // One engine reads these as borders of words, the other as characters.
     if ["\\<", "\\>", "\\b{", "\\B{"].iter().any(|border| text.contains(border)) {
-        return Err("has an expression with a border of a word other than \\b".into());
+        return Err(Code::PatternWordBorder.into());
     }
     // One engine reads these as nested sets, the other as characters.
     if ["&&", "--", "~~", "[["].iter().any(|set| text.contains(set)) {
-        return Err("has an expression with nested character sets".into());
+        return Err(Code::PatternNestedSets.into());
     }
-    let pattern =
-        ast::parse::Parser::new().parse(text).map_err(|_| "has an expression that can't be parsed".to_owned())?;
+    let pattern = ast::parse::Parser::new().parse(text).map_err(|_| Code::XmlPattern.because(Code::NotAPattern))?;
     let mut repeats = 0;
     check_repeats(&pattern, false, &mut repeats)?;
     if repeats > MOST_REPEATS {
-        return Err(format!("has an expression with more than {MOST_REPEATS} repetitions"));
+        return Err(Code::PatternRepeatsTooOften.with("most", MOST_REPEATS));
     }
     Ok(())
 }
@@ -345,13 +348,12 @@ fn check_pattern(text: &str) -> Result<(), String> {
 /// A switch matches by backtracking (PCRE2, in switch_regex.c). If a repeated part can match in two ways, as in `(a+)+` and
 /// `(a|a)*`, the time doubles with each character that a caller dials. So a repeated part must not contain repetitions or
 /// alternatives. This is checked in the pattern as written, because simplifying turns `(a|a)*` into `a*`.
-fn check_repeats(pattern: &Ast, repeated: bool, repeats: &mut usize) -> Result<(), String> {
-    const WRONG: &str = "has an expression that repeats a repetition or a choice, such as (a+)+ or (a|b)*";
+fn check_repeats(pattern: &Ast, repeated: bool, repeats: &mut usize) -> Result<(), Why> {
     match pattern {
         Ast::Repetition(repetition) => {
             let exactly = matches!(repetition.op.kind, ast::RepetitionKind::Range(ast::RepetitionRange::Exactly(_)));
             if repeated && !exactly {
-                return Err(WRONG.into());
+                return Err(Code::PatternRepeatsChoice.into());
             }
             let few = match &repetition.op.kind {
                 ast::RepetitionKind::ZeroOrOne | ast::RepetitionKind::Range(ast::RepetitionRange::Exactly(_)) => true,
@@ -364,7 +366,7 @@ fn check_repeats(pattern: &Ast, repeated: bool, repeats: &mut usize) -> Result<(
             check_repeats(&repetition.ast, repeated || !once, repeats)
         }
         Ast::Group(group) => check_repeats(&group.ast, repeated, repeats),
-        Ast::Alternation(_) if repeated => Err(WRONG.into()),
+        Ast::Alternation(_) if repeated => Err(Code::PatternRepeatsChoice.into()),
         Ast::Alternation(choice) => choice.asts.iter().try_for_each(|part| check_repeats(part, repeated, repeats)),
         Ast::Concat(parts) => parts.asts.iter().try_for_each(|part| check_repeats(part, repeated, repeats)),
         _ => Ok(()),
@@ -445,11 +447,11 @@ fn is_dialled(pattern: &Hir) -> bool {
     }
 }
 
-fn write_start(out: &mut String, name: &str, attributes: &Attributes) -> Result<(), String> {
+fn write_start(out: &mut String, name: &str, attributes: &Attributes) -> Result<(), Why> {
     let _ = write!(out, "<{name}");
     for (key, value) in attributes {
         let _ = write!(out, " {key}=\"");
-        SwitchXml.write_escaped_str(&mut *out, value).map_err(|_| format!("has a control character in {key}"))?;
+        SwitchXml.write_escaped_str(&mut *out, value).map_err(|_| Code::XmlControlCharacter.with("attribute", key))?;
         out.push('"');
     }
     out.push_str(">\n");
@@ -463,7 +465,7 @@ mod tests {
     const FINE: &str = r#"<extension name="x"><condition field="destination_number" expression="^77(\d+)$">
         <action application="bridge" data="sofia/gateway/x/$1"/><anti-action application="hangup"/></condition></extension>"#;
 
-    fn canonical(text: &str) -> Result<String, String> {
+    fn canonical(text: &str) -> Result<String, Why> {
         super::canonical(text, &Domain::parse("acme.test").unwrap())
     }
 
@@ -612,7 +614,7 @@ mod tests {
             ),
         ] {
             let error = canonical(&wrong).unwrap_err();
-            assert!(error.contains(why), "{wrong}: {error}");
+            assert!(error.english().contains(why), "{wrong}: {error}");
         }
     }
 

@@ -39,7 +39,7 @@ fn reason(s: &Shell, line: &Value) -> String {
     let english = line["reason"].as_str().unwrap_or_default();
     let Some(code) = line["code"].as_str().and_then(Code::named) else { return english.to_owned() };
     let parameters = code.parameters().filter_map(|name| Some((name, line["params"][name].as_str()?.to_owned())));
-    let why = Why { code, parameters: parameters.collect() };
+    let why = Why::told(code, parameters.collect());
     let field = line["field"].as_str().map(ToOwned::to_owned);
     let told = Reason::from(match field {
         Some(field) => Problem::of_field(field, why),

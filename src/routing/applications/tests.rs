@@ -7,7 +7,7 @@ fn domain() -> Domain {
     Domain::parse("acme.test").unwrap()
 }
 
-fn checked(application: &str, data: &str) -> Result<String, Refused> {
+fn checked(application: &str, data: &str) -> Result<String, Why> {
     check(application, data, &Place { domain: Some(&domain()), groups: &[true, false] })
 }
 
@@ -43,6 +43,24 @@ fn arguments_are_kept_without_the_tenants_domain() {
         let again = check(application, kept, &Place { domain: None, groups: &[true] });
         assert_eq!(again.as_deref(), Ok(kept), "a kept argument is kept unchanged");
     }
+}
+
+#[test]
+fn a_refusal_says_in_either_language_what_the_application_takes() {
+    let refused = |application, data| checked(application, data).unwrap_err();
+    let run = refused("system", "id");
+    assert_eq!((run.code, &*run.english()), (Code::XmlApplicationRefused, "must not run \"system\""));
+    let sleep = refused("sleep", "long");
+    assert_eq!(sleep.english(), "must not pass \"long\" to sleep: it takes a number from 0 to 65535");
+    assert_eq!(sleep.german(), "darf \"long\" nicht an sleep übergeben: Es nimmt eine Zahl von 0 bis 65535");
+    let reason = |why: &Why| why.parameters.iter().find(|(name, _)| *name == "reason_code").unwrap().1.clone();
+    assert_eq!(reason(&sleep), "takes_number");
+    // A refusal within a refusal within a refusal.
+    let set = Code::XmlRefused.because(refused("set", "exec_after_bridge_app=x"));
+    assert_eq!(reason(&set), "xml_argument_refused");
+    let (english, german) = (Code::UnknownVariable.texts().english, Code::UnknownVariable.texts().german);
+    assert!(set.english().ends_with(&format!("it can't set \"exec_after_bridge_app\", which {english}")), "{set}");
+    assert!(set.german().ends_with(&format!("Es kann \"exec_after_bridge_app\" nicht setzen: Es {german}")), "{set}");
 }
 
 /// Arguments that would make a switch run, open, write or leave something.

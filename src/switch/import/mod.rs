@@ -412,7 +412,7 @@ fn kept(extension: &Node, old: &Dialplan<'_>, within: Within<'_>, own: &Domain) 
     if let Some(elsewhere) = old.contexts.iter().find(|context| leads_to(&extension, context.name)) {
         return Err(format!("would lead to the context {}", elsewhere.name));
     }
-    raw::canonical(&written(&extension), own)
+    raw::canonical(&written(&extension), own).map_err(|why| why.to_string())
 }
 
 /// Replaces the context that phones dialled in by the tenant's own in every action.

@@ -5,12 +5,16 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::{
-    model::refusal::Refusal,
+    model::{
+        error::{Error, Result},
+        refusal::Refusal,
+    },
     routing::{
         self, Action, Call, Dialled, Hops, MOST_HOPS, Plan, Route, Tenant, Then, Trace, Tried,
         callee::Callee,
         carried::{self, Carried, Carriers, Dialling, Offer},
         outbound,
+        plan::PlanError,
     },
     switch::fetch::call_store::{self, Leaving},
     tenancy::tenants,
@@ -97,8 +101,13 @@ impl End {
 }
 
 /// Explains one call. Returns `None` if the tenant does not exist.
-pub async fn explain(db: &mut PgConnection, ask: &Question<'_>) -> sqlx::Result<Option<Explanation>> {
+pub async fn explain(db: &mut PgConnection, ask: &Question<'_>) -> Result<Option<Explanation>> {
     Ok(follow(db, ask, None).await?.map(|(explanation, _)| explanation))
+}
+
+fn unreadable(error: PlanError) -> Error {
+    tracing::error!(%error, "a call could not be explained");
+    Error::Fault("a tenant's plan can't be read")
 }
 
 /// Explains one call, and says where it ends. `arrives`: the tenant's phone number that somebody outside calls, instead of what is dialled.
@@ -106,7 +115,7 @@ pub async fn follow(
     db: &mut PgConnection,
     ask: &Question<'_>,
     arrives: Option<&E164>,
-) -> sqlx::Result<Option<(Explanation, End)>> {
+) -> Result<Option<(Explanation, End)>> {
     let Some(sandbox) = tenants::store::get(&mut *db, ask.tenant).await?.map(|tenant| tenant.sandbox) else {
         return Ok(None);
     };
@@ -117,7 +126,7 @@ pub async fn follow(
         // The plan decides what else must be read, so the first query reads the plan.
         let Some(first) = call_store::dialled(&mut *db, ask.tenant, None, -1).await? else { return Ok(None) };
         let Some(plan) = first.plan else { return Ok(None) };
-        let plan = Plan::read(plan, None).await?;
+        let plan = Plan::read(plan, None).await.map_err(unreadable)?;
         let read = Dialled::read(&dialled, &plan);
         let name = read.needs(caller.as_ref()).map(str::to_ascii_lowercase);
         let arrives = arrives.filter(|_| steps.is_empty());

@@ -56,7 +56,7 @@ pub async fn admit(db: impl PgExecutor<'_>, ask: &Ask) -> sqlx::Result<Admission
     }
     let reason = row.reason.unwrap_or_default();
     let refusal =
-        Refusal::named(&reason).ok_or_else(|| sqlx::Error::Protocol(format!("an unknown refusal: {reason}")))?;
+        Refusal::named(&reason).ok_or_else(|| sqlx::Error::Decode(format!("an unknown refusal: {reason}").into()))?;
     Ok(Admission::Refused(refusal))
 }
 

@@ -195,7 +195,7 @@ async fn checked(change: &mut Change, tenant: Uuid, body: EntryBody, platform: b
             let home = tenants::store::get(change.db(), tenant).await?.ok_or(Error::NotFound("tenant"))?;
             let is_sandbox = home.sandbox;
             let kept = apart(move || raw::canonical(&text, &home.domain)).await?;
-            let kept = kept.map_err(|error| Error::invalid("xml", Code::XmlRefused.with("reason", error)))?;
+            let kept = kept.map_err(|error| Error::invalid("xml", Code::XmlRefused.because(error)))?;
             // It would be tried before everything that keeps a sandbox's calls inside.
             if is_sandbox && gateways::dials_outside(&kept) {
                 return Err(Error::invalid("xml", Code::GatewayInSandbox));

@@ -17,7 +17,8 @@ use crate::{
         apart::apart,
         changes::{Audit, Change},
     },
-    text::{Code, escape::SwitchXml},
+    routing::raw::{not_well_formed, short},
+    text::{Code, Why, escape::SwitchXml},
 };
 
 /// The files that a cluster may set.
@@ -50,7 +51,7 @@ pub async fn put(
     store::get(change.db(), cluster).await?.ok_or(Error::NotFound("cluster"))?;
     let (file, sent) = (name.to_owned(), new.xml.clone());
     let xml = apart(move || canonical(&file, &sent)).await?;
-    let xml = xml.map_err(|error| Error::invalid("xml", Code::XmlRefused.with("reason", error)))?;
+    let xml = xml.map_err(|error| Error::invalid("xml", Code::XmlRefused.because(error)))?;
     // One after the other, so that the version that is compared is the one that is replaced.
     store::alone(change.db(), cluster).await?;
     let before = store::configuration(change.db(), cluster, name).await?;
@@ -92,14 +93,16 @@ async fn audit(
     change.audit(Audit { tenant: None, action: "update", resource, before, after }).await
 }
 
+/// The largest configuration. Larger ones are refused before they are parsed.
+const MOST_BYTES: usize = 256 << 10;
 /// How deep elements may be nested, and how many attributes one may have: quick-xml compares each name with all before it.
 const MOST_DEPTH: usize = 20;
 const MOST_ATTRIBUTES: usize = 40;
 
 /// Checks one `<configuration>` element and returns it as it is kept.
-pub fn canonical(name: &str, text: &str) -> std::result::Result<String, String> {
-    if text.len() > 256 << 10 {
-        return Err("must not be larger than 256 KiB".into());
+pub fn canonical(name: &str, text: &str) -> std::result::Result<String, Why> {
+    if text.len() > MOST_BYTES {
+        return Err(Code::XmlTooLarge.with("most", MOST_BYTES >> 10));
     }
     let mut reader = Reader::from_str(text);
     reader.config_mut().expand_empty_elements = true;
@@ -107,18 +110,18 @@ pub fn canonical(name: &str, text: &str) -> std::result::Result<String, String> 
     let mut open = Vec::<String>::new();
     let mut roots = 0;
     loop {
-        match reader.read_event().map_err(|error| format!("is not well-formed: {error}"))? {
+        match reader.read_event().map_err(not_well_formed)? {
             Event::Start(start) | Event::Empty(start) => {
                 let element = start.name().0.to_owned();
                 if open.is_empty() {
                     roots += 1;
                     let named = start.attributes().flatten().any(|a| a.key.0 == "name" && a.value == name);
                     if element != "configuration" || !named {
-                        return Err(format!("must be one <configuration name=\"{name}\">"));
+                        return Err(Code::XmlNotOneConfiguration.with("name", name));
                     }
                 }
                 if open.len() >= MOST_DEPTH {
-                    return Err(format!("must not nest elements more than {MOST_DEPTH} deep"));
+                    return Err(Code::XmlTooDeep.with("most", MOST_DEPTH));
                 }
                 write_start(&mut out, &element, &start)?;
                 open.push(element);
@@ -129,14 +132,14 @@ pub fn canonical(name: &str, text: &str) -> std::result::Result<String, String> 
             Event::Eof => break,
             Event::Text(text) if text.trim_ascii().is_empty() => {}
             Event::Comment(_) => {}
-            _ => return Err("must consist of elements and attributes only".into()),
+            _ => return Err(Code::XmlHasText.into()),
         }
     }
     if !open.is_empty() || roots != 1 {
-        return Err(format!("must be one <configuration name=\"{name}\">"));
+        return Err(Code::XmlNotOneConfiguration.with("name", name));
     }
     if name == "sofia.conf" && !out.contains("<profile name=\"external\">\n") {
-        return Err("must have a profile named external, for carriers".into());
+        return Err(Code::XmlWithoutExternal.into());
     }
     Ok(out)
 }
@@ -145,7 +148,7 @@ fn write_start(
     out: &mut String,
     element: &str,
     start: &quick_xml::events::BytesStart<'_>,
-) -> std::result::Result<(), String> {
+) -> std::result::Result<(), Why> {
     let plain = |name: &str| {
         name.starts_with(|c: char| c.is_ascii_lowercase())
             && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_'))
@@ -153,21 +156,21 @@ fn write_start(
             && name != "include"
     };
     if !plain(element) {
-        return Err(format!("must not contain <{}>", element.chars().take(60).collect::<String>()));
+        return Err(Code::XmlElementRefused.with("element", short(element)));
     }
     let _ = write!(out, "<{element}");
     for (at, attribute) in start.attributes().enumerate() {
         if at >= MOST_ATTRIBUTES {
-            return Err(format!("has <{element}> with too many attributes"));
+            return Err(Code::XmlTooManyAttributes.with("element", element).with("most", MOST_ATTRIBUTES));
         }
-        let attribute = attribute.map_err(|error| format!("is not well-formed: {error}"))?;
+        let attribute = attribute.map_err(not_well_formed)?;
         let key = attribute.key.0;
         if !plain(key) {
-            return Err(format!("must not have the attribute {}", key.chars().take(60).collect::<String>()));
+            return Err(Code::XmlAttributeRefused.with("attribute", short(key)).with("element", element));
         }
-        let value = quick_xml::escape::unescape(&attribute.value).map_err(|e| format!("is not well-formed: {e}"))?;
+        let value = quick_xml::escape::unescape(&attribute.value).map_err(not_well_formed)?;
         let _ = write!(out, " {key}=\"");
-        write_value(out, &value).map_err(|_| format!("has a control character in {key}"))?;
+        write_value(out, &value).map_err(|_| Code::XmlControlCharacter.with("attribute", key))?;
         out.push('"');
     }
     out.push_str(">\n");

@@ -165,6 +165,15 @@ impl Code {
     }
 
     /// A number must be from `least` to `most`.
+    /// A refusal whose reason is another: `{reason}` is its sentence, in either language, and programs get its code.
+    #[must_use]
+    pub fn because(self, reason: impl Into<Why>) -> Why {
+        let reason = reason.into();
+        let mut why = self.with("reason", reason.english()).with("reason_code", reason.code);
+        why.reason = Some(Box::new(reason));
+        why
+    }
+
     pub fn range(least: impl fmt::Display, most: impl fmt::Display) -> Why {
         Self::OutOfRange.with("least", least).with("most", most)
     }
@@ -205,11 +214,13 @@ impl fmt::Display for Code {
 pub struct Why {
     pub code: Code,
     pub parameters: Vec<(&'static str, String)>,
+    /// What `{reason}` is, where that is another refusal.
+    reason: Option<Box<Self>>,
 }
 
 impl From<Code> for Why {
     fn from(code: Code) -> Self {
-        Self { code, parameters: Vec::new() }
+        Self { code, parameters: Vec::new(), reason: None }
     }
 }
 
@@ -220,6 +231,12 @@ impl From<super::TextError> for Why {
 }
 
 impl Why {
+    /// As a problem says it.
+    #[must_use]
+    pub fn told(code: Code, parameters: Vec<(&'static str, String)>) -> Self {
+        Self { code, parameters, reason: None }
+    }
+
     #[must_use]
     pub fn with(mut self, name: &'static str, value: impl fmt::Display) -> Self {
         self.parameters.push((name, value.to_string()));
@@ -236,6 +253,7 @@ impl Why {
         self.fill(self.code.texts().german, |name, value| match name {
             "what" | "kind" => table::thing(value).into(),
             "users" => value.split(", ").map(german_user).collect::<Vec<_>>().join(", "),
+            "reason" => self.reason.as_ref().map_or_else(|| value.into(), |reason| reason.german().into_owned()),
             _ => value.into(),
         })
     }

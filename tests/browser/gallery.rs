@@ -301,7 +301,7 @@ async fn asked(gallery: &mut Gallery<'_>, agent: &str) {
     gallery.show("agent-in-group", &format!("/app/agents/{user}")).await;
     gallery.show("agent-in-use", &format!("/app/agents/{user}/delete")).await;
     gallery.show("agent-rotate", &format!("/app/agents/{user}/extensions/{extension}/rotate")).await;
-    gallery.show("agents-no-match", "/app/agents?search=nobody+of+this+name").await;
+    gallery.show("agents-no-match", "/app/agents?q=nobody+of+this+name").await;
     for (theme, width) in [("light", 1440), ("dark", 390)] {
         browser.page.goto(&format!("{}/theme/{theme}", site.url)).await.unwrap();
         browser.size(width, 844).await;

@@ -55,10 +55,12 @@ async fn from_sign_up_to_a_phone_and_its_suspension() {
     browser.click("Back to the agents").await;
     browser.sees("grace@acme.test").await;
     // The live search does not load a new page.
-    browser.fill("search", "nobody of this name").await;
-    browser.sees("No agents found.").await;
-    browser.fill("search", "hopper").await;
+    browser.fill("q", "nobody of this name").await;
+    browser.sees("Nothing matches this search.").await;
+    browser.fill("q", "hopper").await;
     browser.sees("grace@acme.test").await;
+    let menu = "//tr[contains(., 'grace@acme.test')]//summary";
+    browser.page.find(fantoccini::Locator::XPath(menu)).await.unwrap().click().await.unwrap();
     let grace = "//tr[contains(., 'grace@acme.test')]//button[normalize-space()='Suspend']";
     browser.page.find(fantoccini::Locator::XPath(grace)).await.unwrap().click().await.unwrap();
     browser.sees("the phones are refused from now on").await;

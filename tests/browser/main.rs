@@ -17,6 +17,7 @@ mod forms;
 mod gallery;
 mod journeys;
 mod looks;
+mod pages;
 mod phone;
 mod phone_calls;
 mod phone_dials;

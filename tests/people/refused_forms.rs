@@ -26,7 +26,7 @@ async fn a_form_that_is_too_large_gets_a_page_that_says_so() {
         let large = "x".repeat(size);
         for path in ["/sign-in", "/sign-up", "/sign-out", "/forgot", "/reset", "/verify", "/verify/again"] {
             let page = is_page(&nobody.post(path, &[("email", &large)]).await, 413, path);
-            assert!(page.contains(kibibytes) && page.contains("Das hat nicht funktioniert"), "{path}: {page}");
+            assert!(page.contains(kibibytes) && page.contains("Das hat nicht geklappt"), "{path}: {page}");
         }
     }
     let large = "x".repeat(2 << 20);

@@ -49,6 +49,8 @@ pub struct Played {
     /// The legs of which more packets come whenever it is asked, and how often it was.
     pub talks: BTreeSet<Uuid>,
     pub stats: usize,
+    /// The messages of every mailbox, and whether each was heard.
+    pub messages: Vec<(Uuid, bool)>,
     /// Whether a queue's agents are available.
     pub serves: bool,
     /// The jobs of the calls that it was told to make.
@@ -268,6 +270,16 @@ impl Played {
             "callcenter_config tier list" => {
                 let row = |(queue, agent): &(String, String)| format!("{queue}|{agent}|Ready|1|1");
                 return list("queue|agent|state|level|position", self.tiers.iter().map(row));
+            }
+            // `vm_fsdb_msg_list json PROFILE DOMAIN USER FOLDER read|not-read`, as mod_voicemail answers it.
+            _ if command.starts_with("vm_fsdb_msg_list json ") => {
+                let wants_read = command.ends_with(" read");
+                let wanted = self.messages.iter().filter(|(_, read)| *read == wants_read).enumerate();
+                let mut fields = wanted
+                    .map(|(n, (message, _))| (format!("VM-List-Message-{}-UUID", n + 1), message.to_string().into()))
+                    .collect::<serde_json::Map<_, _>>();
+                fields.insert("VM-List-Count".into(), fields.len().to_string().into());
+                return serde_json::Value::from(fields).to_string();
             }
             _ => self.told.push(command.to_owned()),
         }

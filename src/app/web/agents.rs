@@ -2,6 +2,7 @@
 
 mod past;
 mod phones;
+mod reached;
 
 use actix_web::{
     HttpResponse, get,
@@ -16,10 +17,11 @@ use uuid::Uuid;
 use super::{
     Form, Page, Shell, Turned, Visitor,
     confirm::{Confirm, Obstacle, is_in_use, user_of},
-    done, html, in_query,
+    done, html,
     kept::{Kept, keep},
     ok,
-    resource::page_of as page_of_kind,
+    resource::{self, page_of as page_of_kind},
+    resources::AGENTS,
     see_other,
     sign_in::Sent,
     wrong,
@@ -27,8 +29,8 @@ use super::{
 use crate::{
     http::problem::Problem,
     model::destination::Target,
+    model::error::Error,
     model::user::UserStatus,
-    model::{error::Error, paging::PageQuery},
     people::agents::{self, Agent, AgentPatch, Maker, NewAgent, store},
     telephony::{
         destinations,
@@ -42,8 +44,9 @@ use crate::{
 };
 
 pub fn pages(config: &mut ServiceConfig) {
+    // First, as its paths fit those with an id, too.
+    resource::pages(config, &AGENTS);
     config
-        .service(list)
         .service(new_page)
         .service(new_send)
         .service(delete_page)
@@ -55,63 +58,6 @@ pub fn pages(config: &mut ServiceConfig) {
         .service(show)
         .service(save)
         .configure(phones::pages);
-}
-
-#[derive(Template)]
-#[template(path = "web/agents.html")]
-struct AgentsPage<'a> {
-    s: &'a Shell,
-    rows: Vec<Agent>,
-    search: String,
-    wanted: String,
-    next: Option<String>,
-    can_write: bool,
-}
-
-impl AgentsPage<'_> {
-    /// Whether the list is filtered.
-    fn is_search(&self) -> bool {
-        !self.search.trim().is_empty() || !self.wanted.is_empty()
-    }
-}
-
-#[derive(Deserialize)]
-struct ListQuery {
-    #[serde(default)]
-    search: String,
-    #[serde(default)]
-    status: String,
-    cursor: Option<String>,
-}
-
-#[get("/app/agents")]
-async fn list(visitor: Visitor, query: Query<ListQuery>) -> Page {
-    let actor = visitor.needs(Resource::Agents, Level::Read)?;
-    let tenant = Visitor::in_tenant(&actor)?;
-    let status = match query.status.as_str() {
-        "active" => Some(UserStatus::Active),
-        "invited" => Some(UserStatus::Invited),
-        "suspended" => Some(UserStatus::Suspended),
-        _ => None,
-    };
-    let search = query.search.chars().take(100).collect::<String>();
-    let wanted = Some(search.clone()).filter(|text| !text.trim().is_empty());
-    let filter = store::Filter { search: wanted, status, ..store::Filter::default() };
-    let window = PageQuery { limit: Some(50), cursor: query.cursor.clone() }.window()?;
-    let mut db = visitor.api.read(&actor).await?;
-    let page = store::page(&mut db, tenant, &filter, window.into()).await?;
-    let next = page.next_cursor.map(|cursor| {
-        let (search, status) = (in_query(&search), in_query(&query.status));
-        format!("/app/agents?search={search}&status={status}&cursor={cursor}")
-    });
-    ok(&AgentsPage {
-        s: &visitor.shell.on("agents"),
-        rows: page.items,
-        search: search.clone(),
-        wanted: query.status.clone(),
-        next,
-        can_write: actor.level == Level::Write,
-    })
 }
 
 fn roles(shell: &Shell, actor: &Actor) -> Vec<(String, String)> {
@@ -134,7 +80,15 @@ async fn new_page(mut visitor: Visitor) -> Page {
     Visitor::in_tenant(&actor)?;
     let form = visitor.form(Form::filled([("role", "agent"), ("extensions_count", "1")])).await?;
     let roles = roles(&visitor.shell, &actor);
-    ok(&NewPage { s: &visitor.shell.on("agents"), form: &form, roles })
+    arrive(&mut visitor, "agents.add");
+    ok(&NewPage { s: &visitor.shell, form: &form, roles })
+}
+
+/// At a page below the list of agents.
+pub fn arrive(visitor: &mut Visitor, label: &str) {
+    visitor.shell.active = "agents";
+    let name = visitor.shell.t(label).to_owned();
+    visitor.shell.below("nav.agents", "/app/agents", name);
 }
 
 fn read_new(form: &mut Form) -> Option<NewAgent> {
@@ -167,7 +121,7 @@ fn read_new(form: &mut Form) -> Option<NewAgent> {
 }
 
 #[post("/app/agents/new")]
-async fn new_send(visitor: Visitor, sent: Sent) -> Page {
+async fn new_send(mut visitor: Visitor, sent: Sent) -> Page {
     let mut form = Form::of(sent.into_inner());
     let actor = visitor.sends(Resource::Agents, Level::Write, &form).await?;
     let tenant = Visitor::in_tenant(&actor)?;
@@ -188,7 +142,8 @@ async fn new_send(visitor: Visitor, sent: Sent) -> Page {
         }
     }
     let roles = roles(&visitor.shell, &actor);
-    wrong(&NewPage { s: &visitor.shell.on("agents"), form: &form, roles })
+    arrive(&mut visitor, "agents.add");
+    wrong(&NewPage { s: &visitor.shell, form: &form, roles })
 }
 
 #[derive(Template)]
@@ -205,6 +160,7 @@ struct AgentPage<'a> {
     /// How they were, the latest first.
     past: Vec<past::Past>,
     earlier: Option<String>,
+    reached: reached::Reached,
 }
 
 impl AgentPage<'_> {
@@ -249,7 +205,8 @@ async fn page_with(
     let cursor = Query::<PastQuery>::from_query(visitor.request.query_string()).ok();
     let cursor = cursor.and_then(|query| query.into_inner().cursor);
     let (past, earlier) = past::of(visitor, actor, agent.user.id, cursor.as_deref()).await?;
-    html(status, &AgentPage { s: &visitor.shell, agent, groups, form, add, roles, can_write, past, earlier })
+    let reached = reached::of(visitor, actor, agent).await?;
+    html(status, &AgentPage { s: &visitor.shell, agent, groups, form, add, roles, can_write, past, earlier, reached })
 }
 
 #[derive(Deserialize)]
@@ -273,6 +230,8 @@ async fn show(mut visitor: Visitor, id: Path<Uuid>) -> Page {
     let actor = visitor.needs(Resource::Agents, Level::Read)?;
     visitor.shell.active = "agents";
     let agent = read(&visitor, &actor, *id).await?;
+    let name = format!("{} {}", agent.user.first_name, agent.user.last_name);
+    visitor.shell.below("nav.agents", "/app/agents", name);
     let mut form = Form::opened(fields(&agent), agent.user.version);
     let mut add = Form::default();
     if actor.level == Level::Write
@@ -291,6 +250,8 @@ async fn save(mut visitor: Visitor, id: Path<Uuid>, sent: Sent) -> Page {
     let actor = visitor.sends(Resource::Agents, Level::Write, &form).await?;
     visitor.shell.active = "agents";
     let mut agent = read(&visitor, &actor, *id).await?;
+    let name = format!("{} {}", agent.user.first_name, agent.user.last_name);
+    visitor.shell.below("nav.agents", "/app/agents", name);
     let opened = form.version();
     if !matches!(opened, Ok(version) if version == agent.user.version) {
         form.meet(fields(&agent), agent.user.version);

@@ -102,10 +102,10 @@ struct Row {
 }
 
 /// A field before and after; empty if it was not there.
-struct Field {
-    label: String,
-    before: Option<String>,
-    after: Option<String>,
+pub struct Field {
+    pub label: String,
+    pub before: Option<String>,
+    pub after: Option<String>,
 }
 
 #[derive(Template)]
@@ -307,7 +307,8 @@ fn short(id: &str) -> String {
 /// Fields that tell a reader nothing: which row it is, and that it changed.
 const NOISE: [&str; 7] = ["id", "tenant_id", "version", "created_at", "updated_at", "context", "email_verified"];
 
-fn changes(s: &Shell, before: Option<&Value>, after: Option<&Value>, names: &HashMap<Uuid, String>) -> Vec<Field> {
+/// What differs between two values, in words.
+pub fn changes(s: &Shell, before: Option<&Value>, after: Option<&Value>, names: &HashMap<Uuid, String>) -> Vec<Field> {
     let (before, after) = (flat(before), flat(after));
     let keys = before.keys().chain(after.keys()).collect::<BTreeSet<_>>();
     let fields = keys.into_iter().filter_map(|key| {

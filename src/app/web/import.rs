@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::{
     Form, Page, Shell, Visitor,
+    agents::arrive,
     kept::{self, Kept, keep},
     ok,
     preview::{Preview, State},
@@ -72,7 +73,7 @@ async fn page(visitor: &Visitor, actor: &Actor, form: &Form) -> Page {
 #[get("/app/agents/import")]
 async fn import_page(mut visitor: Visitor) -> Page {
     let actor = visitor.needs(Resource::Agents, Level::Write)?;
-    visitor.shell.active = "agents";
+    arrive(&mut visitor, "agents.import");
     page(&visitor, &actor, &Form::default()).await
 }
 
@@ -105,7 +106,7 @@ pub async fn read(mut sent: Multipart) -> Result<(BytesMut, Form), Problem> {
 async fn preview(mut visitor: Visitor, sent: Multipart) -> Page {
     let (file, mut form) = read(sent).await?;
     let actor = visitor.sends(Resource::Agents, Level::Write, &form).await?;
-    visitor.shell.active = "agents";
+    arrive(&mut visitor, "agents.import");
     let tenant = Visitor::in_tenant(&actor)?;
     let _turn = visitor.api.turn().await?;
     let mut csv = String::new();
@@ -139,7 +140,7 @@ async fn preview(mut visitor: Visitor, sent: Multipart) -> Page {
 async fn report_page(mut visitor: Visitor, id: Path<Uuid>) -> Page {
     let actor = visitor.needs(Resource::Agents, Level::Write)?;
     Visitor::in_tenant(&actor)?;
-    visitor.shell.active = "agents";
+    arrive(&mut visitor, "agents.import");
     match visitor.kept(Some(*id)).await? {
         Some(Kept::Import(report)) => {
             ok(&ReportPage { s: &visitor.shell, form: &Form::default(), id: *id, report: &report })
@@ -152,7 +153,7 @@ async fn report_page(mut visitor: Visitor, id: Path<Uuid>) -> Page {
 async fn run(mut visitor: Visitor, id: Path<Uuid>, sent: Sent) -> Page {
     let mut form = Form::of(sent.into_inner());
     let actor = visitor.sends(Resource::Agents, Level::Write, &form).await?;
-    visitor.shell.active = "agents";
+    arrive(&mut visitor, "agents.import");
     let tenant = Visitor::in_tenant(&actor)?;
     let session = visitor.session()?;
     let Some(Kept::Import(report)) = visitor.kept(Some(*id)).await? else { return Ok(see_other("/app/agents/import")) };

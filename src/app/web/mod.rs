@@ -15,11 +15,14 @@ mod confirm;
 mod deliveries;
 mod fields;
 mod form;
+mod help;
 mod import;
 mod kept;
 pub mod kept_store;
 mod live;
 mod map;
+mod modules;
+mod monitoring;
 mod nav;
 mod once;
 mod overview;
@@ -41,6 +44,7 @@ mod search;
 mod service;
 mod sign_in;
 mod switches;
+mod templates;
 mod tester;
 mod today;
 mod uploads;
@@ -102,6 +106,7 @@ pub fn pages(config: &mut web::ServiceConfig) {
         .configure(agents::pages)
         .configure(audit::pages)
         .configure(platform::pages)
+        .configure(help::pages)
         .configure(recordings::pages)
         .configure(voicemail::pages)
         .configure(records::pages)
@@ -109,9 +114,12 @@ pub fn pages(config: &mut web::ServiceConfig) {
         .configure(retention::pages)
         .configure(search::pages)
         .configure(switches::pages)
+        .configure(templates::pages)
         .configure(tester::pages)
         .configure(today::pages)
         .configure(map::pages)
+        .configure(modules::pages)
+        .configure(monitoring::pages)
         .configure(overview::pages)
         .configure(phone::pages)
         .configure(uploads::pages)
@@ -210,6 +218,11 @@ impl Shell {
     #[must_use]
     pub fn phone_of(&self) -> Option<Uuid> {
         self.me.as_ref().filter(|_| self.has_phone).map(|me| me.user)
+    }
+
+    /// Below another page: where that is, and what this one is called.
+    pub fn below(&mut self, label: &str, href: &str, name: String) {
+        self.crumbs = vec![(self.t(label).to_owned(), href.to_owned()), (name, String::new())];
     }
 
     /// With this entry of the navigation active.

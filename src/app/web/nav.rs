@@ -84,6 +84,8 @@ const PLATFORM: &[(&str, &[Link])] = &[
             ("tenants", "nav.tenants", "/platform/tenants", "building-2", Resource::Platform),
             ("carriers", "nav.carriers", "/platform/carriers", "radio-tower", Resource::Carriers),
             ("clusters", "nav.clusters", "/platform/clusters", "server", Resource::Clusters),
+            ("templates", "templates.title", "/platform/templates", "layout-template", Resource::Templates),
+            ("monitoring", "monitoring.title", "/platform/monitoring", "chart-column", Resource::Platform),
         ],
     ),
     ("nav.settings", &[("audit", "nav.audit", "/audit", "scroll-text", Resource::Audit)]),

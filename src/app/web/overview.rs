@@ -25,7 +25,7 @@ pub fn pages(config: &mut ServiceConfig) {
 }
 
 struct Figure {
-    number: usize,
+    number: String,
     label: &'static str,
     href: &'static str,
 }
@@ -39,6 +39,8 @@ struct Trouble {
 #[template(path = "web/overview.html")]
 struct OverviewPage<'a> {
     s: &'a Shell,
+    /// What goes on at this moment.
+    now: Vec<Figure>,
     figures: Vec<Figure>,
     troubles: Vec<Trouble>,
 }
@@ -120,11 +122,21 @@ async fn overview(mut visitor: Visitor) -> Page {
         let text = s.t_with("clusters.unreadable", &[("count", unreadable.to_string())]);
         troubles.push(Trouble { text, href: "/platform/records".into() });
     }
-    let figures = vec![
-        Figure { number: tenants.len(), label: "nav.tenants", href: "/platform/tenants" },
-        Figure { number: all, label: "overview.clusters", href: "/platform/clusters" },
-        Figure { number: count, label: "overview.switches", href: "/platform/clusters" },
-        Figure { number: carriers.len(), label: "nav.carriers", href: "/platform/carriers" },
+    let stats = visitor.ask(Ask::get("/v1/monitoring/stats")).await.map_err(turned)?.body;
+    let live = |field: &str| stats["live"][field].as_u64().unwrap_or_default();
+    let heard = format!("{} / {}", live("switches_heard"), live("switches"));
+    let now = vec![
+        Figure { number: live("calls").to_string(), label: "monitoring.calls", href: "/platform/live" },
+        Figure { number: live("callers_waiting").to_string(), label: "monitoring.waiting", href: "/platform/live" },
+        Figure { number: live("registrations").to_string(), label: "monitoring.phones", href: "/platform/live" },
+        Figure { number: heard, label: "monitoring.heard", href: "/platform/live" },
+        Figure { number: live("gateways_down").to_string(), label: "live.figure_down", href: "/platform/live" },
     ];
-    ok(&OverviewPage { s, figures, troubles })
+    let figures = vec![
+        Figure { number: tenants.len().to_string(), label: "nav.tenants", href: "/platform/tenants" },
+        Figure { number: all.to_string(), label: "overview.clusters", href: "/platform/clusters" },
+        Figure { number: count.to_string(), label: "overview.switches", href: "/platform/clusters" },
+        Figure { number: carriers.len().to_string(), label: "nav.carriers", href: "/platform/carriers" },
+    ];
+    ok(&OverviewPage { s, now, figures, troubles })
 }

@@ -9,7 +9,8 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{
-    Form, Page, Shell, Turned, Visitor, catalogue, confirm::Confirm, done, ok, service::calls_at, sign_in::Sent, wrong,
+    Form, Page, Shell, Turned, Visitor, catalogue, confirm::Confirm, done, in_query, ok, service::calls_at,
+    sign_in::Sent, wrong,
 };
 use crate::{
     http::problem::Problem,
@@ -52,21 +53,37 @@ struct TenantsPage<'a> {
     s: &'a Shell,
     rows: Vec<(Tenant, Vec<domains::store::Shown>)>,
     next: Option<String>,
+    search: String,
+    wanted: String,
+}
+
+impl TenantsPage<'_> {
+    /// Whether the list is filtered.
+    fn is_search(&self) -> bool {
+        !self.search.is_empty() || !self.wanted.is_empty()
+    }
 }
 
 #[get("/platform/tenants")]
 async fn tenant_list(visitor: Visitor, query: Query<PageQuery>) -> Page {
     let actor = visitor.needs(Resource::Platform, Level::Read)?;
     let window = PageQuery { limit: Some(50), cursor: query.cursor.clone() }.window()?;
-    let rows = tenants::store::list(
-        &mut *visitor.api.read(&actor).await?,
-        None,
-        &tenants::store::Filter::default(),
-        &window.into(),
-    )
-    .await?;
+    let asked = |name: &str| visitor.in_query(name).unwrap_or_default().trim().chars().take(100).collect::<String>();
+    let (search, wanted) = (asked("q"), asked("status"));
+    // A domain has a dot, and is known as a whole.
+    let given = Some(search.clone()).filter(|search| !search.is_empty());
+    let (domain, name) = if search.contains('.') { (given, None) } else { (None, given) };
+    let status = match wanted.as_str() {
+        "active" => Some(TenantStatus::Active),
+        "suspended" => Some(TenantStatus::Suspended),
+        _ => None,
+    };
+    let filter = tenants::store::Filter { domain, name, status, ..tenants::store::Filter::default() };
+    let rows = tenants::store::list(&mut *visitor.api.read(&actor).await?, None, &filter, &window.into()).await?;
     let page = window.page(rows, |tenant| tenant.id);
-    let next = page.next_cursor.map(|cursor| format!("/platform/tenants?cursor={cursor}"));
+    let next = page.next_cursor.map(|cursor| {
+        format!("/platform/tenants?q={}&status={}&cursor={cursor}", in_query(&search), in_query(&wanted))
+    });
     let ids = page.items.iter().map(|tenant| tenant.id).collect::<Vec<_>>();
     let mut former = domains::store::of_all(&mut *visitor.api.read(&actor).await?, &ids).await?;
     let with_former = |tenant: Tenant| {
@@ -74,7 +91,7 @@ async fn tenant_list(visitor: Visitor, query: Query<PageQuery>) -> Page {
         (tenant, own)
     };
     let rows = page.items.into_iter().map(with_former).collect();
-    ok(&TenantsPage { s: &visitor.shell.on("tenants"), rows, next })
+    ok(&TenantsPage { s: &visitor.shell.on("tenants"), rows, next, search, wanted })
 }
 
 #[derive(Template)]

@@ -150,7 +150,6 @@ fn entry(path: &str) -> &'static str {
         return spec.entry();
     }
     let entries = [
-        ("/app/agents", "agents"),
         ("/app", "home"),
         ("/platform/tenants", "tenants"),
         ("/platform", "clusters"),
@@ -167,11 +166,13 @@ fn onward(shell: &Shell, path: &str, status: StatusCode) -> (&'static str, &'sta
         return ("/account", "problem.to_account");
     }
     if status == StatusCode::NOT_FOUND && shell.me.is_some() {
+        if entry(path) == "agents" {
+            return ("/app/agents", "created.done");
+        }
         if let Some(spec) = resources::of(path) {
             return (spec.home(), "thing.back");
         }
         match entry(path) {
-            "agents" => return ("/app/agents", "created.done"),
             "tenants" => return ("/platform/tenants", "tenants.back"),
             "clusters" => return ("/platform/clusters", "clusters.back"),
             _ => {}

@@ -24,6 +24,8 @@ struct Hit {
     href: String,
     text: String,
     more: String,
+    /// Its own icon, if it has another than its group.
+    icon: Option<&'static str>,
 }
 
 struct Group {
@@ -55,12 +57,63 @@ fn fits(text: &str, wanted: &str) -> bool {
 fn pages_of(s: &Shell, wanted: &str) -> Group {
     let items = s.nav().into_iter().flat_map(|section| section.items);
     let mut hits = items
-        .map(|item| Hit { href: item.href.into_owned(), text: s.t(item.label).to_owned(), more: String::new() })
+        .map(|item| Hit {
+            href: item.href.into_owned(),
+            text: s.t(item.label).to_owned(),
+            more: String::new(),
+            icon: Some(item.icon),
+        })
         .collect::<Vec<_>>();
-    hits.push(Hit { href: "/account".into(), text: s.t("nav.account").to_owned(), more: String::new() });
+    let account = s.t("nav.account").to_owned();
+    hits.push(Hit { href: "/account".into(), text: account, more: String::new(), icon: Some("circle-user") });
     hits.retain(|hit| fits(&hit.text, wanted));
     hits.dedup_by(|one, other| one.href == other.href);
     Group { heading: "search.pages", icon: "arrow-right", hits }
+}
+
+/// Pages of help that say something about it.
+fn help_of(s: &Shell, role: Role, wanted: &str) -> Group {
+    let topics = super::help::topics(role).filter(|topic| fits(&topic.words(s.language), wanted));
+    let hits = topics.take(MOST).map(|topic| Hit {
+        href: format!("/help/{}", topic.name),
+        text: topic.text(s.language).title.clone(),
+        more: String::new(),
+        icon: None,
+    });
+    Group { heading: "search.help", icon: "circle-help", hits: hits.collect() }
+}
+
+/// What can be added by this visitor, where they are.
+fn actions_of(s: &Shell, role: Role, is_in_tenant: bool, wanted: &str) -> Group {
+    let may = |resource| level(role, resource) >= Level::Write;
+    let new = super::resources::ALL
+        .iter()
+        .filter(|spec| spec.new.is_some() && !spec.has_own_list && spec.of_tenant == is_in_tenant && may(spec.rights));
+    // In a tenant, the platform's own keys and webhooks are not to be found.
+    let new = new.filter(|spec| !spec.is_callers || s.acting.is_none());
+    let mut hits = new
+        .map(|spec| Hit {
+            href: format!("{}/new", spec.base),
+            text: s.t_of("things", &format!("{}.add", spec.name)),
+            more: String::new(),
+            icon: None,
+        })
+        .collect::<Vec<_>>();
+    let hit = |href: &str, key: &str| Hit {
+        href: href.to_owned(),
+        text: s.t(key).to_owned(),
+        more: String::new(),
+        icon: None,
+    };
+    if is_in_tenant && may(Resource::Agents) {
+        hits.extend([hit("/app/agents/import", "agents.import"), hit("/phone-numbers/many", "numbers.many")]);
+    }
+    if !is_in_tenant && may(Resource::Platform) {
+        hits.extend([hit("/platform/tenants/new", "tenants.add"), hit("/platform/switches/new", "switches.add")]);
+    }
+    hits.retain(|hit| fits(&hit.text, wanted));
+    hits.truncate(MOST);
+    Group { heading: "search.actions", icon: "plus", hits }
 }
 
 struct Searching<'a> {
@@ -96,6 +149,7 @@ impl Searching<'_> {
                 href: format!("/app/agents/{}", text("id")),
                 text: format!("{} {}", text("first_name"), text("last_name")),
                 more: text("email").to_owned(),
+                icon: None,
             }
         });
         Ok(Group { heading: "nav.agents", icon: "users", hits: hits.collect() })
@@ -111,6 +165,7 @@ impl Searching<'_> {
                 href: format!("/phone-numbers/{}", text("id")),
                 text: formatted(text("number")),
                 more: text("provider").to_owned(),
+                icon: None,
             }
         });
         Ok(Group { heading: "nav.numbers", icon: "hash", hits: hits.collect() })
@@ -125,6 +180,7 @@ impl Searching<'_> {
                 href: format!("/app/extensions/{}", text("id")),
                 text: text("number").to_owned(),
                 more: text("display_name").to_owned(),
+                icon: None,
             }
         });
         Ok(Group { heading: "nav.extensions", icon: "phone", hits: hits.collect() })
@@ -142,7 +198,12 @@ impl Searching<'_> {
                     && hits.len() < MOST
                 {
                     let more = format!("{} {}", self.visitor.shell.t_of("value", kind), text("number"));
-                    hits.push(Hit { href: format!("{page}/{}", text("id")), text: text("name").to_owned(), more });
+                    hits.push(Hit {
+                        href: format!("{page}/{}", text("id")),
+                        text: text("name").to_owned(),
+                        more,
+                        icon: None,
+                    });
                 }
             }
         }
@@ -168,6 +229,7 @@ async fn tenants(visitor: &Visitor, wanted: &str) -> Result<Group, Turned> {
             href: format!("/platform/tenants/{}", text("id")),
             text: text("name").to_owned(),
             more: text("domain").to_owned(),
+            icon: None,
         }
     });
     Ok(Group { heading: "nav.tenants", icon: "building-2", hits: hits.collect() })
@@ -178,6 +240,9 @@ async fn search(mut visitor: Visitor) -> Page {
     let actor = visitor.needs(Resource::Account, Level::Own)?;
     let wanted = visitor.in_query("q").unwrap_or_default().trim().chars().take(100).collect::<String>();
     let mut groups = vec![pages_of(&visitor.shell, &wanted)];
+    if !wanted.is_empty() {
+        groups.push(actions_of(&visitor.shell, actor.role, actor.tenant.is_some(), &wanted));
+    }
     if !wanted.is_empty() && actor.role != Role::Agent {
         match actor.tenant {
             Some(tenant) => {
@@ -197,6 +262,9 @@ async fn search(mut visitor: Visitor) -> Page {
             }
             None => groups.push(tenants(&visitor, &wanted).await?),
         }
+    }
+    if !wanted.is_empty() {
+        groups.push(help_of(&visitor.shell, actor.role, &wanted));
     }
     visitor.shell.active = "search";
     let s = &visitor.shell;

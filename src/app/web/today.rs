@@ -96,7 +96,7 @@ impl TodayPage<'_> {
     }
 }
 
-fn tasks(people: bool, phone: bool, numbers: &[Value]) -> Vec<Task> {
+fn tasks(people: bool, phone: bool, numbers: &[Value], called: bool) -> Vec<Task> {
     let leads = numbers.iter().any(|number| !number["destination"].is_null());
     vec![
         Task {
@@ -127,6 +127,7 @@ fn tasks(people: bool, phone: bool, numbers: &[Value]) -> Vec<Task> {
             button: "nav.numbers",
             done: leads,
         },
+        Task { label: "today.call", text: "today.call_text", href: "/app/calls", button: "nav.calls", done: called },
     ]
 }
 
@@ -270,6 +271,9 @@ async fn today(mut visitor: Visitor) -> Page {
     let people = counts.users > 1;
     // Whoever has accepted the invitation has seen how their phone is set up.
     let phone = people && counts.users - counts.invited - counts.suspended > 1;
+    let calls = with(&named(&actor, tenant, "/v1/calls"), "limit", "1");
+    let calls = visitor.ask(Ask::get(calls)).await.map_err(turned)?.body;
+    let called = calls["items"].as_array().is_some_and(|calls| !calls.is_empty());
     let can_write = actor.level == Level::Write;
     let troubles = troubles(&visitor, tenant, &numbers, free).await?;
     let now = now(&visitor, &actor, tenant).await?;
@@ -284,7 +288,7 @@ async fn today(mut visitor: Visitor) -> Page {
         extensions: counts.extensions,
         free,
         numbers: format!("{}{more}", numbers.len()),
-        tasks: tasks(people, phone, &numbers),
+        tasks: tasks(people, phone, &numbers, called),
         troubles,
         now,
         can_write,

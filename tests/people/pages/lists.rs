@@ -186,7 +186,7 @@ async fn a_list_is_sorted_filtered_exported_and_comes_back_as_it_was_left() {
     let found = tab.get("/app/extensions?q=zoe").await.text();
     assert!(found.contains(">1000<") && !found.contains(">1002<") && found.contains("1 to 1 of 1"), "{found}");
     let nobody = tab.get("/app/extensions?q=nobody").await.text();
-    assert!(nobody.contains("Nothing fits this search.") && nobody.contains("Show all"), "{nobody}");
+    assert!(nobody.contains("Nothing matches this search.") && nobody.contains("Show all"), "{nobody}");
     let file = tab.get("/app/extensions/export.csv?sort=number&col=number,display_name").await;
     assert!(file.header("Content-Type").unwrap().starts_with("text/csv"));
     let file = file.text();
@@ -473,7 +473,7 @@ async fn the_way_of_a_call_is_said_in_words() {
     stage.phone("1000", "Ada").await;
     let mut tab = Tab::of(&stage.node, &stage.owner).await;
     let asked = tab.get("/app/route-tester").await.text();
-    assert!(asked.contains("Dialled number") && !asked.contains("The way of the call"), "{asked}");
+    assert!(asked.contains("Dialled number") && !asked.contains("What happens, step by step"), "{asked}");
     let way = tab.get("/app/route-tester?number=1000").await.text();
     assert!(
         way.contains("An extension rings") && way.contains("Internal number") && way.contains("&#60;document"),
@@ -527,16 +527,19 @@ async fn a_new_company_is_told_what_comes_next_until_it_is_done() {
     let stage = Stage::new().await;
     let mut tab = Tab::of(&stage.node, &stage.owner).await;
     let start = tab.get("/app").await.text();
-    assert!(start.contains("What comes next") && start.contains("0 of 4 done"), "{start}");
+    assert!(start.contains("What comes next") && start.contains("0 of 5 done"), "{start}");
     stage.agent("grace@acme.test").await;
     let number =
         stage.owner.ask(&stage.node, "POST", "/v1/phone-numbers", json!({ "number": "+12025550123" })).await.id();
     let later = tab.get("/app").await.text();
-    assert!(later.contains("2 of 4 done") && later.contains("leads nowhere"), "{later}");
+    assert!(later.contains("2 of 5 done") && later.contains("leads nowhere"), "{later}");
     let phone = stage.phone("77", "Door").await;
     let lead = json!({ "destination": { "kind": "extension", "id": phone } });
     stage.owner.ask(&stage.node, "PATCH", &format!("/v1/phone-numbers/{number}"), lead).await;
     stage.execute("update users set status = 'active'").await;
+    let later = tab.get("/app").await.text();
+    assert!(later.contains("4 of 5 done") && later.contains("Make a call"), "{later}");
+    stage.node.call(stage.tenant).await;
     let done = tab.get("/app").await.text();
     assert!(!done.contains("What comes next") && !done.contains("leads nowhere"), "{done}");
     stage.node.stop().await;

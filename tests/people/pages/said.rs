@@ -97,9 +97,9 @@ async fn a_link_that_was_used_offers_a_new_one_and_nothing_to_press_in_vain() {
 async fn a_search_without_hits_says_so_and_a_manager_is_offered_nothing_forbidden() {
     let stage = Stage::new().await;
     let mut owner = Tab::of(&stage.node, &stage.owner).await;
-    let none = owner.get("/app/agents?search=nobody+of+this+name").await.text();
-    assert!(none.contains("No agents found.") && !none.contains("Nobody here yet"), "{none}");
-    assert!(owner.get("/app/agents?status=suspended").await.text().contains("No agents found."));
+    let none = owner.get("/app/agents?q=nobody+of+this+name").await.text();
+    assert!(none.contains("Nothing matches this search.") && !none.contains("Nobody here yet"), "{none}");
+    assert!(owner.get("/app/agents?status=suspended").await.text().contains("Nothing matches this search."));
     let audit = owner.get("/audit?actor=nobody").await.text();
     assert!(audit.contains("No entries found."), "{audit}");
     // Every link on a manager's pages works.
@@ -234,7 +234,7 @@ async fn a_switch_is_in_the_same_state_on_every_page() {
         assert_eq!(answer.status, 200, "{}", answer.text());
     };
     act("drain").await;
-    shows(&mut admin, "out_of_service", "Being taken out of service", "being taken out of service").await;
+    shows(&mut admin, "out_of_service", "Out of service", "is out of service").await;
     act("resume").await;
     shows(&mut admin, "silent", "Silent", "has stopped sending requests").await;
     let path = format!("/v1/switches/{switch}");

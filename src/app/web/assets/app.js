@@ -60,9 +60,8 @@ document.addEventListener("click", (event) => {
 function count(list) {
   const boxes = [...list.querySelectorAll("input[name=pick]")];
   const picked = boxes.filter((box) => box.checked).length;
-  const all = list.querySelector("[data-all]");
   const told = list.querySelector("[data-count]");
-  if (all) {
+  for (const all of list.querySelectorAll("[data-all]")) {
     all.checked = picked > 0 && picked === boxes.length;
     all.indeterminate = picked > 0 && picked < boxes.length;
   }
@@ -202,6 +201,8 @@ document.querySelector("[aria-invalid=true]")?.focus();
 document.addEventListener("htmx:afterSwap", (event) => localTimes(event.target.parentNode ?? document));
 for (const button of document.querySelectorAll("button[data-copy]")) button.hidden = false;
 localTimes(document);
+// The entry of the navigation that one is at can be seen, however long the navigation is.
+document.querySelector(".side [aria-current]")?.scrollIntoView({ block: "nearest" });
 
 // Days in filters begin where the viewer is, so the server is told their zone.
 document.cookie = `dialplane_zone=${encodeURIComponent(zone)}; path=/; max-age=31536000; samesite=lax`;

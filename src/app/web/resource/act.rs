@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::{
     Act, At, Sending, Spec,
     asked::Asked,
+    cells::formatted,
     choices,
     form::{Showing, ThingPage, once, told, typed_before},
     refusal::Refused,
@@ -33,7 +34,7 @@ fn question<'a>(at: &'a At, id: &str, thing: &Value) -> Confirm<'a> {
     Confirm {
         s: &at.visitor.shell,
         title: "thing.delete_title",
-        what: at.title(thing),
+        what: formatted(&at.title(thing)),
         text: at.spec.delete_text,
         obstacles: vec![],
         action: format!("{}/{}/delete", at.spec.base, in_path(id)),
@@ -48,7 +49,7 @@ fn question<'a>(at: &'a At, id: &str, thing: &Value) -> Confirm<'a> {
 pub async fn ask_delete(visitor: Visitor, id: Path<String>, spec: &'static Spec) -> Page {
     let mut at = At::new(visitor, spec, Level::Write)?;
     let thing = at.one(&id).await?;
-    let title = at.title(&thing);
+    let title = formatted(&at.title(&thing));
     at.visitor.shell.crumbs.push((title, format!("{}/{}", spec.base, in_path(&id))));
     question(&at, &id, &thing).ask()
 }
@@ -97,7 +98,7 @@ pub async fn delete(visitor: Visitor, id: Path<String>, sending: Sending, spec: 
 async fn page(at: &At, id: &str, thing: &Value, act: &'static Act, showing: Showing<'_>, status: StatusCode) -> Page {
     let s = &at.visitor.shell;
     let mut page = ThingPage::new(at);
-    page.title = format!("{}: {}", s.t(act.label), at.title(thing));
+    page.title = format!("{}: {}", s.t(act.label), formatted(&at.title(thing)));
     page.intro = if act.text.is_empty() { String::new() } else { s.t(act.text).to_owned() };
     page.submit = s.t(act.label).to_owned();
     page.action = format!("{}/{}/{}", at.spec.base, in_path(id), act.name);
@@ -113,7 +114,7 @@ async fn arrive(at: &mut At, id: &str, act: &'static Act) -> Result<Value, Turne
     if !(act.when)(&thing) {
         return Err(crate::http::problem::Problem::from(Code::PageNotFound).into());
     }
-    let title = at.title(&thing);
+    let title = formatted(&at.title(&thing));
     at.visitor.shell.crumbs.push((title, format!("{}/{}", at.spec.base, in_path(id))));
     at.visitor.shell.crumbs.push((at.visitor.shell.t(act.label).to_owned(), String::new()));
     Ok(thing)

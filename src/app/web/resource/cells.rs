@@ -13,6 +13,8 @@ use super::super::{Shell, fields::word, schema::at};
 pub enum Cell {
     /// What the thing is called, as a link to it.
     Title,
+    /// A person's first and last name, as a link to them.
+    Person,
     Text,
     /// Text of machines, such as a SIP username.
     Mono,
@@ -31,6 +33,8 @@ pub enum Cell {
     List,
     /// Numbers of the telephone network.
     Numbers,
+    /// Things that have a number, such as extensions.
+    Numbered,
     Choice,
     Role,
 }
@@ -150,11 +154,22 @@ impl Cell {
         };
         match self {
             Self::Title => Shown { text: formatted(&text()), title: true, ..Shown::default() },
+            Self::Person => {
+                let name = |field: &str| thing[field].as_str().unwrap_or_default();
+                let both = format!("{} {}", name("first_name"), name("last_name"));
+                Shown { text: both.trim().to_owned(), title: true, ..Shown::default() }
+            }
             Self::Text => plain(text()),
             Self::Mono => Shown { class: "mono", ..plain(text()) },
             Self::Number => {
                 let href = Some(text()).filter(|number| !dialled(number).is_empty());
                 Shown { class: "tel", href: href.map(|number| format!("tel:{number}")), ..plain(formatted(&text())) }
+            }
+            Self::Numbered => {
+                let numbers = value.as_array().into_iter().flatten().map(|one| one["number"].clone());
+                let links = dials(&Value::Array(numbers.collect()));
+                let texts = links.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>().join(", ");
+                Shown { links, ..plain(texts) }
             }
             Self::Numbers => Shown { links: dials(value), ..Self::List.show(s, path, thing, names) },
             Self::Extension => Shown { class: if value.is_null() { "" } else { "number" }, ..plain(text()) },

@@ -367,7 +367,7 @@ async fn state_of_switch(at: &At, thing: &Value) -> Result<Option<String>, Turne
 pub async fn show(visitor: Visitor, id: Path<String>, spec: &'static Spec) -> Page {
     let mut at = At::new(visitor, spec, Level::Read)?;
     let thing = at.one(&id).await?;
-    let title = at.title(&thing);
+    let title = formatted(&at.title(&thing));
     at.visitor.shell.crumbs.push((title, String::new()));
     shown(at, &thing).await
 }
@@ -427,7 +427,7 @@ pub async fn save(visitor: Visitor, id: Path<String>, sending: Sending, spec: &'
     let sent = Sent(sending.into_inner());
     let mut at = super::sent(visitor, &sent, spec).await?;
     let thing = at.one(&id).await?;
-    let title = at.title(&thing);
+    let title = formatted(&at.title(&thing));
     at.visitor.shell.crumbs.push((title, String::new()));
     let to = format!("{}/{}", spec.base, in_path(&id));
     let path = at.one_path(&id, "");

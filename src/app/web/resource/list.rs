@@ -33,6 +33,8 @@ struct Row {
     href: String,
     cells: Vec<Shown>,
     acts: Vec<NavItem>,
+    /// What is done at once, by a form.
+    steps: Vec<NavItem>,
     /// The links by which it is called, and the numbers.
     dials: Vec<(String, String)>,
 }
@@ -225,7 +227,14 @@ fn row(at: &At, view: &View, item: &Value, names: &HashMap<Uuid, String>) -> Row
         href: format!("{href}/{name}").into(),
         icon,
     });
+    let steps = spec.steps.iter().filter(|step| at.may_write() && (step.when)(item)).map(|step| NavItem {
+        name: step.name,
+        label: step.label,
+        href: format!("{href}/{}", step.name).into(),
+        icon: step.icon,
+    });
     Row {
+        steps: steps.collect(),
         cells: shown.map(|column| column.cell.show(s, column.path, item, names)).collect(),
         title: at.title(item),
         version: super::version(item).unwrap_or_default(),
@@ -259,7 +268,7 @@ pub async fn page(visitor: Visitor, spec: &'static Spec) -> Page {
         };
         Head { label: heading(&at, column.path), sort, href: address(&view.sorted(column.path)) }
     });
-    let picks = spec.columns.iter().filter(|column| column.cell != Cell::Title);
+    let picks = spec.columns.iter().filter(|column| !column.is_title());
     let picks =
         picks.map(|column| Pick { path: column.path, label: heading(&at, column.path), shown: view.shows(column) });
     let filters = spec.filters.iter().map(|filter| Chosen {

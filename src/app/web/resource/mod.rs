@@ -65,6 +65,8 @@ pub struct Spec {
     pub in_list: bool,
     /// Whether the list and the form for a new one are pages of their own.
     pub has_own_list: bool,
+    /// Whether only the list is made here, and what leads on from it are pages of their own.
+    pub only_list: bool,
     /// Whether there is only one: its list's address is its form.
     pub is_single: bool,
     /// Whether it is whose who asks, so that a platform administrator in a tenant would get the platform's.
@@ -82,6 +84,8 @@ pub struct Spec {
     pub once: &'static [&'static str],
     pub acts: &'static [Act],
     pub bulks: &'static [Bulk],
+    /// What a row's menu does at once, on pages of their own.
+    pub steps: &'static [Step],
     /// Further pages of one: the last part of the address, text, icon.
     pub further: &'static [(&'static str, &'static str, &'static str)],
     pub deletes: bool,
@@ -110,6 +114,7 @@ impl Spec {
         id: "id",
         in_list: false,
         has_own_list: false,
+        only_list: false,
         is_single: false,
         is_callers: false,
         columns: &[],
@@ -122,6 +127,7 @@ impl Spec {
         once: &[],
         acts: &[],
         bulks: &[],
+        steps: &[],
         further: &[],
         deletes: true,
         delete_query: "",
@@ -161,7 +167,7 @@ pub struct Column {
 
 impl Column {
     fn is_title(&self) -> bool {
-        self.cell == Cell::Title
+        matches!(self.cell, Cell::Title | Cell::Person)
     }
 }
 
@@ -235,6 +241,15 @@ impl Act {
     };
 }
 
+/// What a row's menu does at once: a form that is sent to the last part of the thing's address.
+pub struct Step {
+    pub name: &'static str,
+    pub label: &'static str,
+    pub icon: &'static str,
+    /// Whether it can be done to this one.
+    pub when: fn(&Value) -> bool,
+}
+
 /// What can be done to several at once.
 pub struct Bulk {
     pub name: &'static str,
@@ -264,6 +279,9 @@ pub fn pages(config: &mut ServiceConfig, spec: &'static Spec) {
             .route(spec.base, web::get().to(move |visitor: Visitor| list::page(visitor, spec)))
             .route(&at("/export.csv"), web::get().to(move |visitor: Visitor| list::export(visitor, spec)))
             .route(&at("/bulk"), web::post().to(move |visitor, sent| bulk::send(visitor, sent, spec)));
+    }
+    if spec.only_list {
+        return;
     }
     if spec.new.is_some() && !spec.has_own_list {
         config
@@ -305,6 +323,9 @@ pub fn routes(method: &str) -> Vec<String> {
             add("", &["get"]);
             add("/export.csv", &["get"]);
             add("/bulk", &["post"]);
+        }
+        if spec.only_list {
+            continue;
         }
         if spec.new.is_some() && !spec.has_own_list {
             add("/new", &["get", "post"]);

@@ -1,5 +1,6 @@
 //! The subjects that have a list and a form, each a description in a file of its own.
 
+mod agents;
 mod company;
 mod contacts;
 mod destinations;
@@ -18,6 +19,7 @@ mod webhooks;
 use actix_web::web::ServiceConfig;
 
 pub use self::{
+    agents::AGENTS,
     company::COMPANY,
     contacts::CONTACTS,
     destinations::{
@@ -38,6 +40,7 @@ pub use self::{
 use super::resource::{self, Spec};
 
 pub static ALL: &[&Spec] = &[
+    &AGENTS,
     &EXTENSIONS,
     &CONTACTS,
     &NUMBERS,
@@ -67,7 +70,8 @@ pub static ALL: &[&Spec] = &[
 ];
 
 pub fn pages(config: &mut ServiceConfig) {
-    for spec in ALL {
+    // Where only the list is made here, the pages below it ask for it themselves: their paths with an id fit it, too.
+    for spec in ALL.iter().filter(|spec| !spec.only_list) {
         resource::pages(config, spec);
     }
 }
@@ -130,8 +134,8 @@ mod tests {
             for path in &asked {
                 assert!(Kind::of_path(&fields, path).is_some(), "{}: {path}", spec.name);
             }
-            // Whatever the API takes is on the form.
-            for field in &fields {
+            // Whatever the API takes is on the form, if that is made here.
+            for field in fields.iter().filter(|_| !spec.only_list) {
                 let inner = match &field.kind {
                     Kind::Object(inner) if field.name == "config" => {
                         inner.iter().map(|inner| format!("config.{}", inner.name)).collect()

@@ -125,6 +125,7 @@ pub static CLUSTERS: Spec = Spec {
             closed: false,
         },
     ],
+    further: &[("modules", "modules.title", "settings")],
     hints: &[
         ("sip_domains", "hint.lines"),
         ("websocket_url", "hint.websocket"),

@@ -72,6 +72,12 @@ impl Outcome {
         Ok(Self { status: StatusCode::OK, body: json(body)?, version: Some(version), location: None })
     }
 
+    /// The same with another status.
+    #[must_use]
+    pub fn with_status(self, status: StatusCode) -> Self {
+        Self { status, ..self }
+    }
+
     /// 201 with the location for what a PUT made, 200 for what was there.
     pub fn put<Is: Serialize, Made: Serialize>(
         put: &Put<Is, Made>,

@@ -447,6 +447,12 @@ async fn a_supervisor_listens_with_one_click_and_is_told_before_and_after_what_i
     find(&browser, ".act-bar [data-act=transfer]").await;
     gallery.look_around("call-now").await;
     browser.size(1440, 900).await;
+    // What is written about it is there when the page is opened again.
+    browser.fill("notes", "Wants a lamp.").await;
+    browser.click("Save").await;
+    browser.sees("Call going on").await;
+    let written = "return document.getElementById('notes').value";
+    assert_eq!(browser.page.execute(written, vec![]).await.unwrap(), json!("Wants a lamp."));
     clicks(&browser, ".act-bar [data-act=hold]").await;
     floor.told("uuid_hold").await;
     fires(&floor.socket, "CHANNEL_HOLD", call.b, call.a, &json!({}));

@@ -183,6 +183,35 @@ async fn after_a_reload_the_page_answers_the_call_it_asked_for_and_no_other() {
 }
 
 #[actix_web::test]
+async fn what_is_noted_while_they_talk_is_kept_by_the_platform_and_not_by_the_tab() {
+    let Some(browser) = Chromium::start_with_microphone().await else { return };
+    let database = Database::new().await;
+    let heard = Heard::new(&database).await;
+    online(&heard, &browser).await;
+    let legs = heard.answers(&browser, "Hedy", "1999").await;
+    let node = &heard.desk.site.node;
+    let path = format!("/v1/calls/{}?tenant_id={}", legs.caller, heard.desk.site.tenant("acme.test").await);
+    // Somebody else has written before.
+    assert_eq!(node.api("PATCH", &path, json!({ "notes": "VIP" })).await.status, 202);
+    let notes = browser.page.find(fantoccini::Locator::Id("phone-notes")).await.unwrap();
+    notes.send_keys("Wants a desk lamp.").await.unwrap();
+    browser.sees("Saved.").await;
+    let kept = node.api("GET", &path, Value::Null).await;
+    assert_eq!((kept.status, &kept.json()["notes"]), (202, &json!("VIP\nWants a desk lamp.")), "{}", kept.text());
+    assert_eq!(notes.prop("value").await.unwrap().unwrap(), "VIP\nWants a desk lamp.");
+    // What is typed a moment before the end is saved as well.
+    notes.send_keys(" Two.").await.unwrap();
+    browser.click("Hang up").await;
+    let began = Instant::now();
+    while node.api("GET", &path, Value::Null).await.json()["notes"] != "VIP\nWants a desk lamp. Two." {
+        assert!(began.elapsed() < Duration::from_mins(1), "{}", node.api("GET", &path, Value::Null).await.text());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    heard.ends(legs);
+    heard.stop(browser).await;
+}
+
+#[actix_web::test]
 async fn after_a_lost_connection_the_page_asks_for_its_call_and_sees_it_end() {
     let Some(browser) = Chromium::start_with_microphone().await else { return };
     let database = Database::new().await;

@@ -15,9 +15,15 @@ use crate::{
 };
 
 /// A call from outside that the agent's phone has taken: the caller's leg, and the phone's.
-async fn talking(fleet: &Fleet) -> (Uuid, Uuid) {
+pub async fn talking(fleet: &Fleet) -> (Uuid, Uuid) {
+    let legs = (Uuid::new_v4(), Uuid::new_v4());
+    talk(fleet, legs).await;
+    legs
+}
+
+/// The same with these legs.
+pub async fn talk(fleet: &Fleet, (a, b): (Uuid, Uuid)) {
     let (domain, phone) = (&fleet.stage.domain, &fleet.stage.phone);
-    let (a, b) = (Uuid::new_v4(), Uuid::new_v4());
     let caller = json!({
         "Call-Direction": "inbound", "Channel-Name": "sofia/external/x@carrier.test", "Caller-Caller-ID-Number": "+493012345678",
         "Caller-Destination-Number": "+12025550123", "Caller-Context": "public", "variable_dialplane_tenant": fleet.stage.tenant,
@@ -40,19 +46,18 @@ async fn talking(fleet: &Fleet) -> (Uuid, Uuid) {
         assert!(since.elapsed() < Duration::from_mins(1), "the call is not known");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    (a, b)
 }
 
-async fn acts(node: &Node, tenant: Uuid, call: &str, body: Value) -> Answer {
+pub async fn acts(node: &Node, tenant: Uuid, call: &str, body: Value) -> Answer {
     node.api("POST", &format!("/v1/live/calls/{call}/actions?tenant_id={tenant}"), body).await
 }
 
-fn code(answer: &Answer) -> (u16, String) {
+pub fn code(answer: &Answer) -> (u16, String) {
     (answer.status, answer.json()["code"].as_str().unwrap_or_default().to_owned())
 }
 
 /// Waits until the switch got a command that begins with this text, and returns it.
-async fn told(socket: &EventSocket, begins: &str) -> String {
+pub async fn told(socket: &EventSocket, begins: &str) -> String {
     let since = Instant::now();
     loop {
         let found = socket.has().told.iter().find(|command| command.starts_with(begins)).cloned();

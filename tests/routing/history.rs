@@ -32,7 +32,7 @@ fn begun() -> i64 {
 }
 
 impl Stage {
-    async fn record(&self, leg: Uuid, variables: &Value) -> Answer {
+    pub async fn record(&self, leg: Uuid, variables: &Value) -> Answer {
         self.record_from(&self.node.switch, leg, variables).await
     }
 
@@ -66,7 +66,7 @@ impl Stage {
     }
 
     /// The records of a call from outside that the agent took after 5 seconds and talked for 60: the caller's leg and the phone's.
-    fn call_from_outside(&self, from: &str) -> [(Uuid, Value); 2] {
+    pub fn call_from_outside(&self, from: &str) -> [(Uuid, Value); 2] {
         let (call, phone) = (Uuid::new_v4(), Uuid::new_v4());
         let caller = json!({
             "direction": "inbound", "call_uuid": call, "domain_name": self.domain, "dialplane_tenant": self.tenant, "sip_from_user": from,

@@ -51,4 +51,5 @@ mod transfer;
 mod transfers;
 mod usage;
 mod withheld;
+mod written;
 mod zones;

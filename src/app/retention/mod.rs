@@ -28,7 +28,7 @@ const RECENT_DAYS: i64 = 14;
 const RECENT_RECORD_DAYS: i64 = 3;
 
 /// After how many days short-lived rows are deleted.
-const PASSING: [(Passing, i64); 17] = [
+const PASSING: [(Passing, i64); 18] = [
     (Passing::IdempotencyKeys, 1),
     (Passing::Sessions, 0),
     // For this time, a second use ends the session.
@@ -44,6 +44,7 @@ const PASSING: [(Passing, i64); 17] = [
     // Until then, a late leg mends its call.
     (Passing::Legs, 31),
     (Passing::Channels, 31),
+    (Passing::WrittenCalls, 31),
     // Ten times as long as they are tried.
     (Passing::WebhookEvents, 30),
     (Passing::CallJobs, 7),

@@ -220,6 +220,12 @@ pub async fn delete_expired(db: &PgPool, what: Passing, before: DateTime<Utc>) -
             before,
             BATCH
         ),
+        Passing::WrittenCalls => sqlx::query!(
+            "delete from written_calls where (tenant_id, id) in (
+                select tenant_id, id from written_calls where updated_at < $1 order by updated_at limit $2 for update skip locked)",
+            before,
+            BATCH
+        ),
         Passing::UsageAlerts => sqlx::query!(
             "delete from usage_alerts where (tenant_id, month, measure, percent) in (
                 select tenant_id, month, measure, percent from usage_alerts where at < $1 order by at limit $2 for update skip locked)",
@@ -260,6 +266,8 @@ pub enum Passing {
     PlayedCalls,
     /// Between people, and notices to teams.
     Messages,
+    /// What people wrote about calls whose records never came.
+    WrittenCalls,
     /// Of limits that a month came near to.
     UsageAlerts,
     UnreadRecords,

@@ -1,6 +1,7 @@
 //! Calls: the list with its filters and the page of one call. `one` is the page of a call; `zone` counts days as the visitor does.
 
 mod one;
+mod writing;
 mod zone;
 
 use std::collections::HashMap;
@@ -16,6 +17,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 pub use one::money;
+pub use writing::Writing;
 pub use zone::{between, of_days, zone_of};
 
 use super::{

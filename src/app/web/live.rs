@@ -3,6 +3,7 @@
 
 use actix_web::{
     get,
+    http::StatusCode,
     web::{Data, ServiceConfig},
 };
 use askama::Template;
@@ -10,9 +11,10 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::{
-    Page, Shell, Turned, Visitor,
+    Form, Page, Shell, Turned, Visitor,
     ask::{turned, with},
-    catalogue, ok,
+    calls::Writing,
+    catalogue, html,
 };
 use crate::{
     http::problem::Problem,
@@ -106,6 +108,8 @@ struct LivePage<'a> {
     reasons: String,
     /// The only call that is shown.
     call: Option<Uuid>,
+    /// What people write about it.
+    written: Option<Writing>,
     buttons: Buttons,
     /// Whether the visitor sees what is not their own.
     sees_all: bool,
@@ -175,23 +179,38 @@ impl Buttons {
     }
 }
 
-/// The page of a call that goes on, which has no record yet. `None`: there is no such call, or it is not the visitor's.
-pub async fn one(mut visitor: Visitor, id: Uuid) -> Result<Option<Page>, Turned> {
+/// The page of a call that goes on, which has no record yet. `None`: there is no such call, or it is not the visitor's. `written`: what was
+/// written about it. `sent`: the form about that, if one was sent and refused.
+pub async fn one(
+    mut visitor: Visitor,
+    id: Uuid,
+    written: &Value,
+    sent: Option<Form>,
+    status: StatusCode,
+) -> Result<Option<Page>, Turned> {
     let actor = visitor.needs(Resource::Live, Level::Own)?;
     let tenant = Visitor::in_tenant(&actor)?;
     let live = visitor.request.app_data::<Data<Live>>().cloned().ok_or_else(Problem::unauthorized)?;
     let scope = Scope { tenant: Some(tenant), person: actor.only_own(), ..Scope::default() };
     let names = live.names.of(tenant, live.generations(), visitor.api.pool()).await;
-    match Found::find(&live, &names, &scope, tenant, id) {
-        Ok(found) if found.is_of(actor.only_own()) => {}
+    let found = match Found::find(&live, &names, &scope, tenant, id) {
+        Ok(found) if found.is_of(actor.only_own()) => found,
         _ => return Ok(None),
-    }
+    };
+    let numbers = found.shown(&scope).legs.into_iter().filter_map(|leg| leg.number).collect();
+    let written = Writing::of(&mut visitor, &actor, (tenant, id), written, numbers, sent).await?;
     let s = &mut visitor.shell;
     s.crumbs = vec![(s.t("nav.live").to_owned(), "/app/live".to_owned()), (s.t("act.now").to_owned(), String::new())];
-    Ok(Some(page(visitor, "one", OF_CALLS, Some(id)).await))
+    Ok(Some(page(visitor, "one", OF_CALLS, Some(written), status).await))
 }
 
-async fn page(mut visitor: Visitor, part: &'static str, topics: &str, call: Option<Uuid>) -> Page {
+async fn page(
+    mut visitor: Visitor,
+    part: &'static str,
+    topics: &str,
+    written: Option<Writing>,
+    status: StatusCode,
+) -> Page {
     // Agents see their own calls and queues.
     let level = if matches!(part, "calls" | "one") { Level::Own } else { Level::Read };
     let actor = visitor.needs(Resource::Live, level)?;
@@ -224,7 +243,7 @@ async fn page(mut visitor: Visitor, part: &'static str, topics: &str, call: Opti
     s.active = "live";
     let words = WORDS.iter().map(|key| (key.trim_start_matches("live.").to_owned(), Value::from(s.t(key))));
     let words = Value::Object(words.collect::<Map<_, _>>()).to_string();
-    ok(&LivePage {
+    let shown = LivePage {
         s: &visitor.shell,
         part,
         query: path.trim_start_matches('?').to_owned(),
@@ -234,23 +253,25 @@ async fn page(mut visitor: Visitor, part: &'static str, topics: &str, call: Opti
         tenants: Value::Object(tenants).to_string(),
         may_set: part == "calls" && actor.level == Level::Write,
         reasons: reasons.to_string(),
-        call,
+        call: written.as_ref().map(|written| written.id),
+        written,
         buttons,
         sees_all: actor.level >= Level::Read,
-    })
+    };
+    html(status, &shown)
 }
 
 #[get("/app/live")]
 async fn calls(visitor: Visitor) -> Page {
-    page(visitor, "calls", OF_CALLS, None).await
+    page(visitor, "calls", OF_CALLS, None, StatusCode::OK).await
 }
 
 #[get("/app/live/devices")]
 async fn devices(visitor: Visitor) -> Page {
-    page(visitor, "devices", OF_DEVICES, None).await
+    page(visitor, "devices", OF_DEVICES, None, StatusCode::OK).await
 }
 
 #[get("/platform/live")]
 async fn platform(visitor: Visitor) -> Page {
-    page(visitor, "platform", OF_PLATFORM, None).await
+    page(visitor, "platform", OF_PLATFORM, None, StatusCode::OK).await
 }

@@ -103,6 +103,15 @@ impl Found {
         person.is_none() || self.own(person).next().is_some()
     }
 
+    /// Whose phones are in it.
+    #[must_use]
+    pub fn people(&self) -> Vec<Uuid> {
+        let mut people = self.own(None).filter_map(|own| own.person).collect::<Vec<_>>();
+        people.sort_unstable();
+        people.dedup();
+        people
+    }
+
     /// The phone's leg that is meant: the one that is named, or else the asker's, or else the first phone's that talks. Somebody who may act
     /// on their own calls only has no other.
     pub fn leg(&self, named: Option<Uuid>, limit: Option<Uuid>, asker: Option<Uuid>) -> Result<Own> {

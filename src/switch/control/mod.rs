@@ -18,6 +18,7 @@ pub mod store;
 pub mod turn;
 pub mod wait;
 pub mod way;
+pub mod written;
 
 use std::{
     collections::{HashMap, VecDeque},

@@ -19,6 +19,7 @@ use crate::{
         settings::Words,
     },
     node::changes::{Audited, Change},
+    telephony::history::{facets::Facet, written_store},
     text::{Code, E164, Email},
 };
 
@@ -227,8 +228,14 @@ pub async fn delete(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Optio
     change.hold(tenant).await?;
     let before = store::get(change.db(), tenant, id).await?.ok_or(Error::NotFound("contact"))?;
     same_version(if_match, before.version)?;
-    store::delete(change.db(), tenant, id).await?;
+    remove(change, tenant, id).await?;
     change.audit_of("delete", Some(&before), None).await
+}
+
+/// Deletes a contact, which then is no more in the calls that people said were with it.
+pub async fn remove(change: &mut Change, tenant: Uuid, id: Uuid) -> Result<()> {
+    written_store::forget_contact(change.db(), tenant, id, Facet::Contact(id).number(tenant)).await?;
+    Ok(store::delete(change.db(), tenant, id).await?)
 }
 
 /// What holds for every contact.

@@ -124,6 +124,7 @@ pub struct Known {
     pub story: Value,
     pub notes: Option<String>,
     pub tags: Vec<String>,
+    pub contact: Option<Uuid>,
 }
 
 /// Locks calls, with what is known of them.
@@ -135,7 +136,8 @@ pub async fn lock_calls(
     let (times, ids): (Vec<_>, Vec<_>) = calls.iter().copied().unzip();
     sqlx::query_as!(
         Known,
-        r#"select c.started_at, c.id, c.direction as "direction: Direction", c.agents, c.summary, c.story, c.notes, c.tags
+        r#"select c.started_at, c.id, c.direction as "direction: Direction", c.agents, c.summary, c.story, c.notes, c.tags,
+                  c.contact_id as contact
              from unnest($2::timestamptz[], $3::uuid[]) as x (at, id)
              join calls c on c.tenant_id = $1 and c.started_at = x.at and c.id = x.id for update of c"#,
         tenant,
@@ -146,17 +148,58 @@ pub async fn lock_calls(
     .await
 }
 
-/// Writes calls as they are without the person: `started_at`, `id`, `summary`, `story`, `sought`, `notes`, `tags`, and the `facets` that they lose.
+/// Writes calls as they are without the person: `started_at`, `id`, `summary`, `story`, `sought`, `notes`, `tags`, `contact_id`, and the `facets`
+/// that they lose.
 pub async fn write_calls(db: &mut PgConnection, tenant: Uuid, calls: &Value) -> sqlx::Result<()> {
     sqlx::query!(
         "update calls c
             set summary = x.summary, story = x.story, sought = x.sought, notes = x.notes, tags = x.tags,
+                contact_id = x.contact_id,
                 facets = array(select f from unnest(c.facets) f where f <> all (x.facets)), version = version + 1, updated_at = now()
            from jsonb_to_recordset($2) as x (started_at timestamptz, id uuid, summary jsonb, story jsonb, sought text, notes text, tags text[],
-                                             facets bigint[])
+                                             contact_id uuid, facets bigint[])
           where c.tenant_id = $1 and c.started_at = x.started_at and c.id = x.id",
         tenant,
         calls
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
+}
+
+/// What was written about a call whose record has not come, if it may be meant.
+pub struct Waiting {
+    pub id: Uuid,
+    pub notes: Option<String>,
+    pub tags: Vec<String>,
+}
+
+/// Locks what was written about the tenant's calls that are up, as far as it may be meant.
+pub async fn waiting(db: &mut PgConnection, tenant: Uuid, patterns: &[String]) -> sqlx::Result<Vec<Waiting>> {
+    sqlx::query_as!(
+        Waiting,
+        "select id, notes, tags from written_calls
+          where tenant_id = $1 and regexp_replace(concat(notes, ' ', tags), '[^0-9]+', '', 'g') like any ($2) for update",
+        tenant,
+        patterns
+    )
+    .fetch_all(db)
+    .await
+}
+
+pub async fn write_waiting(
+    db: &mut PgConnection,
+    tenant: Uuid,
+    id: Uuid,
+    notes: Option<&str>,
+    tags: &[String],
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update written_calls set notes = $3, tags = $4, version = version + 1, updated_at = now() where tenant_id = $1 and id = $2",
+        tenant,
+        id,
+        notes,
+        tags
     )
     .execute(db)
     .await

@@ -157,7 +157,7 @@ pub async fn create(change: &mut Change, tenant: Uuid, new: NewErasure) -> Resul
         return Err(Error::from(Code::ErasureHeld.with("recordings", held)));
     }
     for contact in &theirs {
-        contacts::store::delete(change.db(), tenant, contact.id).await?;
+        contacts::remove(change, tenant, contact.id).await?;
         change.audit_of("delete", Some(contact), None).await?;
     }
     let erased = Erased { contacts: i64::try_from(theirs.len()).unwrap_or(i64::MAX), ..Erased::default() };

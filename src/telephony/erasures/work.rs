@@ -100,6 +100,7 @@ impl Look<'_> {
     async fn all(&mut self) -> Result<()> {
         // Legs come first: calls are made of them.
         self.legs().await?;
+        self.waiting().await?;
         let (calls, legs) = self.calls().await?;
         self.records(&legs).await?;
         self.numbers().await?;
@@ -182,6 +183,24 @@ impl Look<'_> {
         Ok((calls, legs.into_iter().map(|leg| leg.to_string()).collect()))
     }
 
+    /// What people write about calls that are up. What is written about the person's own goes with their records.
+    async fn waiting(&mut self) -> Result<()> {
+        let mut tx = self.undisturbed().await?;
+        let mut changed = 0;
+        for found::Waiting { id, notes, tags } in found::waiting(&mut tx, self.due.tenant, &self.patterns).await? {
+            let masked = |text: &str| self.person.masked_in_prose(text).unwrap_or_else(|| text.to_owned());
+            let (now, tags_now) =
+                (notes.as_deref().map(masked), tags.iter().map(|tag| masked(tag)).collect::<Vec<_>>());
+            if (&now, &tags_now) != (&notes, &tags) {
+                found::write_waiting(&mut tx, self.due.tenant, id, now.as_deref(), &tags_now).await?;
+                changed += 1;
+            }
+        }
+        tx.commit().await?;
+        self.count(changed);
+        Ok(())
+    }
+
     async fn erase_calls(&mut self, meant: &[(DateTime<Utc>, Uuid)]) -> Result<(Vec<Uuid>, Vec<Uuid>)> {
         let tenant = self.due.tenant;
         let mut tx = self.undisturbed().await?;
@@ -208,7 +227,7 @@ impl Look<'_> {
 
     /// A call without the person, and whether they were on it; `None` if it does not name them.
     fn without(&self, call: Known) -> Result<Option<(Value, bool)>> {
-        let Known { started_at, id, direction, agents, mut summary, mut story, notes, tags } = call;
+        let Known { started_at, id, direction, agents, mut summary, mut story, notes, tags, contact } = call;
         let is_theirs = self.person.take_out_with_names(&mut summary) | self.person.take_out_with_names(&mut story);
         let told = serde_json::from_value::<Summary>(summary.clone());
         let told = told.map_err(|_| Error::Fault("a call's summary can't be read"))?;
@@ -232,10 +251,13 @@ impl Look<'_> {
         let parties = self.due.numbers.iter().map(|number| Facet::Party(number).number(tenant)).collect::<Vec<_>>();
         let hidden =
             agents.iter().flat_map(|agent| parties.iter().map(|party| Facet::Hidden(*agent, *party).number(tenant)));
-        let facets = parties.iter().copied().chain(hidden).collect::<Vec<_>>();
+        // A contact of several people may still be there.
+        let (kept, left) = if is_theirs { (None, contact) } else { (contact, None) };
+        let left = left.map(|contact| Facet::Contact(contact).number(tenant));
+        let facets = parties.iter().copied().chain(hidden).chain(left).collect::<Vec<_>>();
         let row = json!({
             "started_at": started_at, "id": id, "sought": withheld::sought(&told, direction), "summary": summary, "story": story, "notes": notes,
-            "tags": tags, "facets": facets,
+            "tags": tags, "contact_id": kept, "facets": facets,
         });
         Ok(Some((row, is_theirs)))
     }

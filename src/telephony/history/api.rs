@@ -1,8 +1,8 @@
 //! `/v1/calls`: calls with their stories.
 
 use actix_web::{
-    HttpResponse, get, patch,
-    web::{Bytes, Data, Json, Path, Query},
+    HttpResponse, get,
+    web::{Bytes, Data, Json, Query},
 };
 use chrono::{DateTime, Utc};
 use futures_util::{TryStreamExt as _, stream};
@@ -10,23 +10,18 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
-    Call, CallPatch, CallWithStory, Direction, State, csv,
+    Call, Direction, State, csv,
     facets::Facet,
     store::{self, Place, Wanted},
-    update,
 };
 use crate::{
-    http::{
-        change::{self, ChangeRequest, Outcome},
-        input,
-        problem::Problem,
-    },
+    http::problem::Problem,
     model::{
         error::Error,
         moment,
         paging::{self, Page, PageQuery},
     },
-    telephony::{calls::told::LONGEST_CALL_ID, recordings},
+    telephony::calls::told::LONGEST_CALL_ID,
     tenancy::{Api, TenantQuery, auth::actor::Actor},
     text::Code,
 };
@@ -67,6 +62,8 @@ pub struct CallFilter {
     pub disposition: Option<String>,
     /// One of the tags that people gave it.
     pub tag: Option<String>,
+    /// The contact that they were with, as people say.
+    pub contact_id: Option<Uuid>,
     /// Whether there is a recording.
     pub recorded: Option<bool>,
     /// At least so many seconds of talk.
@@ -115,6 +112,7 @@ impl CallFilter {
             self.cause.as_deref().map(Facet::Cause),
             self.disposition.as_deref().map(Facet::Disposition),
             self.tag.as_deref().map(Facet::Tag),
+            self.contact_id.map(Facet::Contact),
             (self.recorded == Some(true)).then_some(Facet::Recorded),
             self.min_seconds.and_then(Facet::of_at_least),
             call_id.map(Facet::SipCall),
@@ -128,7 +126,11 @@ impl CallFilter {
             self.country.as_deref().map(Facet::Country),
         ];
         let telling = telling.into_iter().flatten().map(|facet| facet.number(tenant));
-        let hidden = only.map(|person| telling.map(|facet| Facet::Hidden(person, facet).number(tenant)).collect());
+        let mut hidden = only
+            .map(|person| telling.map(|facet| Facet::Hidden(person, facet).number(tenant)).collect::<Vec<_>>())
+            .unwrap_or_default();
+        // A contact says who called.
+        hidden.extend(only.filter(|_| self.contact_id.is_some()).map(|person| Facet::Hides(person).number(tenant)));
         let states = self.states.as_deref().map(states).transpose()?.unwrap_or_default();
         Ok(Wanted {
             since: self.since,
@@ -139,7 +141,7 @@ impl CallFilter {
             most: self.max_seconds,
             unrecorded: self.recorded == Some(false),
             sought,
-            hidden: hidden.unwrap_or_default(),
+            hidden,
             hides: only.map(|person| Facet::Hides(person).number(tenant)),
         })
     }
@@ -298,50 +300,4 @@ impl Export {
         self.next = places.last().filter(|_| !is_last).map_or(Next::Nothing, |last| Next::Before(Some(*last)));
         Ok(Some((Bytes::from(calls.iter().map(csv::line).collect::<String>()), self)))
     }
-}
-
-/// Show a call with its story
-#[utoipa::path(tag = "calls", params(TenantQuery), responses((status = 200, body = CallWithStory), (status = 404, body = Problem)))]
-#[get("/v1/calls/{id}")]
-pub async fn show_call(
-    api: Data<Api>,
-    actor: Actor,
-    tenant: Query<TenantQuery>,
-    path: Path<Uuid>,
-) -> Result<HttpResponse, Problem> {
-    let tenant = actor.tenant_or(tenant.tenant_id)?;
-    let mut db = api.read(&actor).await?;
-    let found = store::get(&mut db, tenant, path.into_inner(), actor.only_own(), false).await?;
-    let (mut call, mut story) = found.ok_or_else(|| Problem::not_found("call"))?;
-    if let Some(person) = actor.only_own() {
-        call.hide_from(person, Some(&mut story));
-    }
-    let legs = story.legs.iter().map(|leg| leg.leg).collect::<Vec<_>>();
-    let recordings = recordings::api::of_call(&mut db, &actor, tenant, call.id, &legs).await?;
-    let version = call.version;
-    Ok(change::shown(&CallWithStory { call, story, recordings }, version))
-}
-
-/// Change a call's notes, tags and disposition
-#[utoipa::path(tag = "calls", params(TenantQuery), request_body = CallPatch, responses((status = 200, body = Call), (status = 412, body = Problem)))]
-#[patch("/v1/calls/{id}")]
-pub async fn update_call(
-    api: Data<Api>,
-    actor: Actor,
-    request: ChangeRequest,
-    tenant: Query<TenantQuery>,
-    path: Path<Uuid>,
-    body: Bytes,
-) -> Result<HttpResponse, Problem> {
-    let tenant = actor.tenant_or(tenant.tenant_id)?;
-    let id = path.into_inner();
-    let patch = input::patch::<CallPatch, Call>(&body)?;
-    let work = async |change: &mut _| {
-        let mut call = update(change, tenant, id, actor.only_own(), patch, request.if_match).await?;
-        if let Some(person) = actor.only_own() {
-            call.hide_from(person, None);
-        }
-        Outcome::changed(&call, call.version)
-    };
-    request.run(&api, &actor, &body, work).await
 }

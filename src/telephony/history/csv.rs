@@ -10,7 +10,7 @@ use super::{Call, Party};
 /// In the order of `line`.
 const COLUMNS: &str = "id,started_at,direction,state,from_number,from_name,to_number,to_name,answered_by_number,answered_by_name,phone_number,\
                        ringing_at,answered_at,ended_at,wait_seconds,talk_seconds,hold_seconds,billed_seconds,ended_by,cause,reason,q850,sip_status,\
-                       refusal,queue_id,carrier_id,agent_id,extension_id,country,cost,charge,currency,mos,recorded,disposition,tags,notes\r\n";
+                       refusal,queue_id,carrier_id,agent_id,extension_id,country,cost,charge,currency,mos,recorded,disposition,tags,notes,contact_id\r\n";
 
 /// The first line.
 #[must_use]
@@ -62,6 +62,7 @@ pub fn line(call: &Call) -> String {
         text(&call.disposition),
         call.tags.join(" "),
         text(&call.notes),
+        shown(call.contact_id),
     ]);
     joined(cells)
 }

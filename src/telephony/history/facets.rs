@@ -34,6 +34,8 @@ pub enum Facet<'a> {
     Hides(Uuid),
     /// One of its facets that this agent may not find it by.
     Hidden(Uuid, i64),
+    /// Whom people say that it was with.
+    Contact(Uuid),
 }
 
 impl Facet<'_> {
@@ -69,6 +71,7 @@ impl Facet<'_> {
             Self::Lasting(seconds) => add(13, &seconds.to_be_bytes()),
             Self::Hides(person) => add(16, person.as_bytes()),
             Self::Hidden(person, facet) => add(17, &[&person.as_bytes()[..], &facet.to_be_bytes()].concat()),
+            Self::Contact(id) => add(18, id.as_bytes()),
         }
         let hash: [u8; 32] = hash.finalize().into();
         hash.iter().take(8).fold(0, |number, byte| (number << 8) | i64::from(*byte))
@@ -80,6 +83,7 @@ impl Facet<'_> {
 pub struct Written<'a> {
     pub disposition: Option<&'a str>,
     pub tags: &'a [String],
+    pub contact: Option<Uuid>,
 }
 
 /// The facets of a call as its legs tell it, and which of them agents on it may not find it by.
@@ -125,13 +129,14 @@ fn told(call: &Folded, person: Option<Uuid>) -> Vec<Facet<'_>> {
 /// The facets of what people wrote.
 fn of_written(written: Written<'_>) -> impl Iterator<Item = Facet<'_>> {
     let tags = written.tags.iter().map(|tag| Facet::Tag(tag));
-    written.disposition.map(Facet::Disposition).into_iter().chain(tags)
+    let contact = written.contact.map(Facet::Contact);
+    written.disposition.map(Facet::Disposition).into_iter().chain(contact).chain(tags)
 }
 
 /// The facets of what people wrote about a call: before, and now.
 #[must_use]
 pub fn of_call(call: &Call) -> Vec<i64> {
-    let written = Written { disposition: call.disposition.as_deref(), tags: &call.tags };
+    let written = Written { disposition: call.disposition.as_deref(), tags: &call.tags, contact: call.contact_id };
     numbers(call.tenant_id, of_written(written))
 }
 

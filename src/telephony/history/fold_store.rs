@@ -311,6 +311,7 @@ pub struct Before {
     pub notes: Option<String>,
     pub tags: Vec<String>,
     pub disposition: Option<String>,
+    pub contact_id: Option<Uuid>,
     pub version: i64,
     pub cost: Option<i64>,
     pub currency: Option<String>,
@@ -323,7 +324,7 @@ pub async fn before(db: &mut PgConnection, calls: &[(Uuid, Uuid)]) -> sqlx::Resu
     let (tenants, calls): (Vec<_>, Vec<_>) = calls.iter().copied().unzip();
     sqlx::query_as!(
         Before,
-        r#"select c.tenant_id as tenant, c.id as call, c.started_at, c.ended_at, c.notes, c.tags, c.disposition, c.version, c.cost, c.currency, c.country,
+        r#"select c.tenant_id as tenant, c.id as call, c.started_at, c.ended_at, c.notes, c.tags, c.disposition, c.contact_id, c.version, c.cost, c.currency, c.country,
                   coalesce((c.summary ->> 'legs')::integer, 0) as "legs!"
              from calls c join unnest($1::uuid[], $2::uuid[]) as x (tenant, call) on c.tenant_id = x.tenant and c.id = x.call
               for update of c"#,
@@ -348,14 +349,14 @@ pub async fn replace(db: &mut PgConnection, gone: &[(Uuid, Uuid)], now: &Value) 
     sqlx::query!(
         "insert into calls (tenant_id, id, started_at, ended_at, direction, state, wait_ms, talk_ms, ringing_after, billed_seconds,
                             extension_id, agent_id, number_id, queue_id, carrier_id, country, cause, cost, currency, recorded, agents,
-                            facets, sought, summary, story, notes, tags, disposition, version)
+                            facets, sought, summary, story, notes, tags, disposition, contact_id, version)
          select tenant_id, id, started_at, ended_at, direction, state, wait_ms, talk_ms, ringing_after, billed_seconds,
                 extension_id, agent_id, number_id, queue_id, carrier_id, country, cause, cost, currency, recorded, agents,
-                facets, sought, summary, story, notes, tags, disposition, version
+                facets, sought, summary, story, notes, tags, disposition, contact_id, version
            from jsonb_to_recordset($1) as x (tenant_id uuid, id uuid, started_at timestamptz, ended_at timestamptz, direction text, state text,
                 wait_ms bigint, talk_ms bigint, ringing_after bigint, billed_seconds integer, extension_id uuid, agent_id uuid, number_id uuid,
                 queue_id uuid, carrier_id uuid, country text, cause text, cost bigint, currency text, recorded boolean, agents uuid[],
-                facets bigint[], sought text, summary jsonb, story jsonb, notes text, tags text[], disposition text, version bigint)",
+                facets bigint[], sought text, summary jsonb, story jsonb, notes text, tags text[], disposition text, contact_id uuid, version bigint)",
         now
     )
     .execute(db)

@@ -13,21 +13,16 @@ pub mod gather;
 pub mod store;
 pub mod withheld;
 pub mod worker;
+pub mod written;
+pub mod written_store;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
-    model::{
-        error::{Error, Result, same_version},
-        patch::patch,
-        same::is_same,
-        settings::Words,
-    },
-    node::changes::{Audited, Change},
-    telephony::{calls::told::Media, recordings::Recording, reports::roll_store},
-    text::Code,
+    node::changes::Audited,
+    telephony::{calls::told::Media, recordings::Recording},
 };
 
 /// Which way a call went, as its tenant sees it.
@@ -313,6 +308,8 @@ pub struct Call {
     pub tags: Vec<String>,
     /// One of the tenant's `dispositions`, which are a part of its settings.
     pub disposition: Option<String>,
+    /// The contact that it was with, as people say. Not for agents who may not know who called.
+    pub contact_id: Option<Uuid>,
     pub version: i64,
     pub updated_at: DateTime<Utc>,
 }
@@ -328,7 +325,8 @@ impl Audited for Call {
 
     /// Only what people wrote: the rest is in the call itself, and may have to be erased.
     fn shown(&self) -> serde_json::Value {
-        serde_json::json!({ "notes": self.notes, "tags": self.tags, "disposition": self.disposition })
+        let Self { notes, tags, disposition, contact_id, .. } = self;
+        serde_json::json!({ "notes": notes, "tags": tags, "disposition": disposition, "contact_id": contact_id })
     }
 }
 
@@ -343,70 +341,53 @@ pub struct CallWithStory {
     pub recordings: Vec<Recording>,
 }
 
-/// A merge patch: absent fields stay as they are, and `null` empties a field.
-#[derive(Debug, Clone, Default, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct CallPatch {
-    /// At most 10,000 characters.
-    #[serde(default, deserialize_with = "patch")]
-    #[schema(value_type = Option<String>)]
-    pub notes: Option<Option<String>>,
-    /// At most 20.
-    pub tags: Option<Vec<Words>>,
-    /// One of the tenant's `dispositions`.
-    #[serde(default, deserialize_with = "patch")]
-    #[schema(value_type = Option<String>)]
-    pub disposition: Option<Option<String>>,
+/// What people wrote about a call whose record has not come yet, because it is up or was until a moment ago.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct WrittenCall {
+    /// As live state names the call. Its record is found by this id as well.
+    pub id: Uuid,
+    pub tenant_id: Uuid,
+    /// What people wrote about it.
+    pub notes: Option<String>,
+    /// By which people find it.
+    pub tags: Vec<String>,
+    /// One of the tenant's `dispositions`, which are a part of its settings.
+    pub disposition: Option<String>,
+    /// The contact that it is with, as people say.
+    pub contact_id: Option<Uuid>,
+    /// 0 as long as nobody has written anything.
+    pub version: i64,
+    pub updated_at: DateTime<Utc>,
 }
 
-const MOST_TAGS: usize = 20;
-const LONGEST_NOTES: usize = 10_000;
+impl WrittenCall {
+    /// That nobody has written anything.
+    #[must_use]
+    pub fn nothing(tenant: Uuid, id: Uuid) -> Self {
+        Self {
+            id,
+            tenant_id: tenant,
+            notes: None,
+            tags: Vec::new(),
+            disposition: None,
+            contact_id: None,
+            version: 0,
+            updated_at: Utc::now(),
+        }
+    }
+}
 
-/// Changes what people wrote about a call. `only`: the agent whose calls these must be.
-pub async fn update(
-    change: &mut Change,
-    tenant: Uuid,
-    id: Uuid,
-    only: Option<Uuid>,
-    patch: CallPatch,
-    if_match: Option<i64>,
-) -> Result<Call> {
-    change.hold(tenant).await?;
-    let before = store::get(change.db(), tenant, id, only, true).await?.map(|(call, _)| call);
-    let before = before.ok_or(Error::NotFound("call"))?;
-    same_version(if_match, before.version)?;
-    let mut after = before.clone();
-    if let Some(notes) = patch.notes {
-        let notes = notes.filter(|notes| !notes.trim().is_empty());
-        if notes.as_ref().is_some_and(|notes| notes.chars().count() > LONGEST_NOTES || notes.contains('\0')) {
-            return Err(Error::invalid("notes", Code::range(0, LONGEST_NOTES)));
-        }
-        after.notes = notes;
+impl Audited for WrittenCall {
+    fn tenant(&self) -> Option<Uuid> {
+        Some(self.tenant_id)
     }
-    if let Some(mut tags) = patch.tags.map(|tags| tags.iter().map(ToString::to_string).collect::<Vec<_>>()) {
-        tags.sort();
-        tags.dedup();
-        if tags.len() > MOST_TAGS {
-            return Err(Error::invalid("tags", Code::range(0, MOST_TAGS)));
-        }
-        after.tags = tags;
+
+    fn resource(&self) -> String {
+        format!("calls/{}", self.id)
     }
-    if let Some(disposition) = patch.disposition {
-        let known = store::dispositions(change.db(), tenant).await?;
-        if disposition.as_ref().is_some_and(|one| !known.contains(one)) {
-            return Err(Error::invalid("disposition", Code::NotADisposition));
-        }
-        after.disposition = disposition;
+
+    fn shown(&self) -> serde_json::Value {
+        let Self { notes, tags, disposition, contact_id, .. } = self;
+        serde_json::json!({ "notes": notes, "tags": tags, "disposition": disposition, "contact_id": contact_id })
     }
-    if is_same(&before, &after) {
-        return Ok(before);
-    }
-    let (was, is) = (facets::of_call(&before), facets::of_call(&after));
-    let after = store::write(change.db(), &after, &was, &is).await?.ok_or(Error::NotFound("call"))?;
-    if before.disposition != after.disposition {
-        let slots = roll_store::slots(after.started_at, after.started_at);
-        roll_store::mark(change.db(), &slots.into_iter().map(|slot| (tenant, slot)).collect::<Vec<_>>()).await?;
-    }
-    change.audit_of("update", Some(&before), Some(&after)).await?;
-    Ok(after)
 }

@@ -260,6 +260,7 @@ macro_rules! call {
             notes: $row.notes,
             tags: $row.tags,
             disposition: $row.disposition,
+            contact_id: $row.contact_id,
             version: $row.version,
             updated_at: $row.updated_at,
         }
@@ -272,7 +273,7 @@ pub async fn at(db: impl PgExecutor<'_>, tenant: Uuid, places: &[Place]) -> sqlx
     let rows = sqlx::query!(
         r#"select c.tenant_id, c.id, c.direction as "direction: Direction", c.state as "state: State", c.started_at, c.ended_at,
                   c.summary as "summary: Json<Summary>", c.wait_ms, c.talk_ms, c.billed_seconds, c.extension_id, c.agent_id, c.number_id,
-                  c.queue_id, c.carrier_id, c.country, c.cause, c.cost, c.currency, c.recorded, c.notes, c.tags, c.disposition, c.version,
+                  c.queue_id, c.carrier_id, c.country, c.cause, c.cost, c.currency, c.recorded, c.notes, c.tags, c.disposition, c.contact_id, c.version,
                   c.updated_at
              from unnest($2::timestamptz[], $3::uuid[]) as x (at, id)
              join calls c on c.tenant_id = $1 and c.started_at = x.at and c.id = x.id
@@ -299,7 +300,7 @@ pub async fn get(
     let row = sqlx::query!(
         r#"select tenant_id, id, direction as "direction: Direction", state as "state: State", started_at, ended_at,
                   summary as "summary: Json<Summary>", story as "story: Json<Story>", wait_ms, talk_ms, billed_seconds, extension_id, agent_id,
-                  number_id, queue_id, carrier_id, country, cause, cost, currency, recorded, notes, tags, disposition, version, updated_at
+                  number_id, queue_id, carrier_id, country, cause, cost, currency, recorded, notes, tags, disposition, contact_id, version, updated_at
              from calls where id = $1 and tenant_id = $2 and ($3::uuid is null or $3 = any (agents))"#,
         id,
         tenant,
@@ -312,12 +313,12 @@ pub async fn get(
 pub async fn write(db: &mut PgConnection, call: &Call, before: &[i64], after: &[i64]) -> sqlx::Result<Option<Call>> {
     let row = sqlx::query!(
         r#"update calls
-              set notes = $4, tags = $5, disposition = $6, version = version + 1, updated_at = now(),
+              set notes = $4, tags = $5, disposition = $6, contact_id = $9, version = greatest(version, $10) + 1, updated_at = now(),
                   facets = array(select f from unnest(facets) f where f <> all ($7) union select f from unnest($8::bigint[]) f)
             where tenant_id = $1 and started_at = $2 and id = $3
         returning tenant_id, id, direction as "direction: Direction", state as "state: State", started_at, ended_at,
                   summary as "summary: Json<Summary>", wait_ms, talk_ms, billed_seconds, extension_id, agent_id,
-                  number_id, queue_id, carrier_id, country, cause, cost, currency, recorded, notes, tags, disposition, version, updated_at"#,
+                  number_id, queue_id, carrier_id, country, cause, cost, currency, recorded, notes, tags, disposition, contact_id, version, updated_at"#,
         call.tenant_id,
         call.started_at,
         call.id,
@@ -325,7 +326,9 @@ pub async fn write(db: &mut PgConnection, call: &Call, before: &[i64], after: &[
         &call.tags,
         call.disposition,
         before,
-        after
+        after,
+        call.contact_id,
+        call.version
     );
     Ok(row.fetch_optional(db).await?.map(|row| call!(row)))
 }

@@ -103,6 +103,10 @@ impl Call {
         if hidden.hides_country(self.direction) {
             self.country = None;
         }
+        // It says who called.
+        if hidden.caller || !hidden.numbers.is_empty() {
+            self.contact_id = None;
+        }
         if let Some(story) = story {
             story.hide(&hidden, person);
         }

@@ -17,7 +17,7 @@ use super::{
     fold::{Folded, Known, fold},
     fold_store::{self as store, Before},
     gather::{self, Due},
-    withheld,
+    withheld, written,
 };
 use crate::{
     node::months_store::{self, Kept, Month},
@@ -72,6 +72,10 @@ pub async fn fold_batch(pool: &PgPool) -> sqlx::Result<Option<usize>> {
     let mut due = store::due(&mut tx).await?;
     let count = due.len();
     if count == 0 {
+        // What was written while another node made the call.
+        if written::hand_on(&mut tx).await? > 0 {
+            tx.commit().await?;
+        }
         return Ok(Some(0));
     }
     let channels =
@@ -99,6 +103,7 @@ pub async fn fold_batch(pool: &PgPool) -> sqlx::Result<Option<usize>> {
         months_store::make(&mut *pool.acquire().await?, Kept::Stories, month).await?;
     }
     write(&mut tx, &folded, &gathered.merged).await?;
+    written::hand_on(&mut tx).await?;
     tx.commit().await?;
     Ok(Some(count))
 }
@@ -180,7 +185,8 @@ fn row((tenant, id): Id, call: &Folded, was: &[&Before]) -> serde_json::Value {
     let tags = was.iter().flat_map(|was| was.tags.iter().cloned()).collect::<BTreeSet<_>>();
     let tags = tags.into_iter().collect::<Vec<_>>();
     let disposition = was.iter().find_map(|was| was.disposition.as_deref());
-    let written = Written { disposition, tags: &tags };
+    let contact = was.iter().find_map(|was| was.contact_id);
+    let written = Written { disposition, tags: &tags, contact };
     // A decision that was moved to its month is no longer read.
     let cost = call.cost.or_else(|| was.iter().find_map(|was| was.cost));
     // A number that was erased says no country.
@@ -192,7 +198,7 @@ fn row((tenant, id): Id, call: &Folded, was: &[&Before]) -> serde_json::Value {
         "extension_id": call.extension, "agent_id": call.agent, "number_id": call.number, "queue_id": call.queue, "carrier_id": call.carrier,
         "country": country, "cause": call.cause, "cost": cost, "currency": currency, "recorded": call.recorded, "agents": call.agents,
         "facets": facets::of_folded(tenant, call, written), "sought": withheld::sought(&call.summary, call.direction), "summary": call.summary, "story": call.story,
-        "notes": Some(notes).filter(|notes| !notes.is_empty()), "tags": tags, "disposition": disposition,
+        "notes": Some(notes).filter(|notes| !notes.is_empty()), "tags": tags, "disposition": disposition, "contact_id": contact,
         "version": was.iter().map(|was| was.version).max().unwrap_or(0) + 1,
     })
 }

@@ -451,6 +451,7 @@ codes! {
     NotAMonth "not_a_month" Field Correct "must be a month such as 2026-11" "muss ein Monat sein, etwa 2026-11";
     NotAThreshold "not_a_threshold" Field Correct "must be 5, 10, 15, 20, 30, 45, 60, 90 or 120 seconds" "müssen 5, 10, 15, 20, 30, 45, 60, 90 oder 120 Sekunden sein";
     NumberOfAnotherContact "number_of_another_contact" Conflict Correct "{number} belongs to another contact." "{number} gehört zu einem anderen Kontakt.";
+    NotAContact "not_a_contact" Field Correct "must be the id of one of the tenant's contacts" "muss die ID eines Kontakts des Mandanten sein";
     NotADisposition "not_a_disposition" Field Correct "must be one of the tenant's dispositions, which are in its settings" "muss eines der Gesprächsergebnisse des Mandanten sein, die in seinen Einstellungen stehen";
     NotAStatusReason "not_a_status_reason" Field Correct "must be one of the tenant's reasons for this status, which are in its settings" "muss einer der Gründe des Mandanten für diesen Status sein, die in seinen Einstellungen stehen";
     NotSecureMedia "not_secure_media" Field Correct "must be mandatory, optional or forbidden" "muss mandatory, optional oder forbidden sein";

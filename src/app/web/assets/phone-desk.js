@@ -1,8 +1,11 @@
 // The desk around the phone: who calls, what was said before, notes and the result of a call, and the calls of the last days.
 import { ask, clock, el, find, icon, root, t } from "./phone-base.js";
 import { showCallerPage, showScript } from "./phone-caller.js";
+import { lookFor } from "./phone-return.js";
 
 const RECENT = 20;
+// So long after the last key, what is noted during a call is saved.
+const SAVES_AFTER = 1500;
 const format = new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: "short", timeStyle: "short" });
 const own = new Set((root.dataset.numbers ?? "").split(" ").filter(Boolean));
 
@@ -71,7 +74,8 @@ export function isShown(call) {
 
 export async function showCard(call, party) {
   if (isShown(call)) return;
-  shownFor = { call, version: null };
+  if (shownFor?.isTyped && !shownFor.call.isOver) save();
+  shownFor = { call };
   const mine = shownFor;
   find("card").hidden = false;
   find("card-name").textContent = party;
@@ -83,7 +87,7 @@ export async function showCard(call, party) {
   find("notes").value = call.notes ?? "";
   find("disposition").value = call.disposition ?? "";
   find("card-saved").textContent = "";
-  find("save").disabled = true;
+  find("save").disabled = Boolean(call.isOver);
   showCallerPage({ number: call.number, name: party === call.number ? "" : party });
   showScript(call, () => mine === shownFor);
   const isOutside = /^\+?\d{7,}$/.test(call.number);
@@ -92,6 +96,7 @@ export async function showCard(call, party) {
     callsWith(call.number, 5),
   ]);
   if (mine !== shownFor) return null;
+  mine.contact = contact;
   if (contact) {
     showCallerPage({ number: call.number, name: contact.name, external_id: contact.external_id });
     find("card-name").textContent = contact.name;
@@ -134,50 +139,110 @@ async function recordOf(call) {
   return null;
 }
 
-// After the call, what was noted is saved with its record.
+const textOf = (written) => written?.notes ?? "";
+const isSame = (one, other) => textOf(one) === textOf(other) && (one?.disposition ?? "") === (other?.disposition ?? "");
+
+// What is written about a call now: its record, or what is kept for that while the call is up. Null: nobody can say.
+async function current({ call, record }) {
+  const found = call.isOver && await findRecord(call);
+  if (found) return found;
+  if (!call.liveId && !call.isOver) {
+    const live = await lookFor(call);
+    if (live) call.takeLive(live);
+  }
+  const id = record?.id ?? call.liveId;
+  return id ? read(`/v1/calls/${id}`) : null;
+}
+
+const inFields = () => ({ notes: find("notes").value.trim() || null, disposition: find("disposition").value || null });
+
+// What others wrote before stays, and nothing that was typed is lost.
+function joined(record, own) {
+  const isIn = !textOf(record) || textOf(own).includes(textOf(record));
+  const notes = isIn ? own.notes : [textOf(record), textOf(own)].filter(Boolean).join("\n");
+  return { notes, disposition: own.disposition ?? record.disposition ?? null };
+}
+
+function show(mine, { notes, disposition }) {
+  if (mine !== shownFor || isSame(inFields(), { notes, disposition })) return;
+  find("notes").value = notes ?? "";
+  find("disposition").value = disposition ?? "";
+}
+
+// After the call, what is noted belongs to its record.
 export async function afterCall(call) {
   if (!isShown(call)) return;
   const mine = shownFor;
+  if (mine.isTyped) await save();
+  if (mine !== shownFor || mine.record?.version > 0) return;
   find("card-saved").textContent = t("desk.waits");
+  find("save").disabled = true;
   const record = await recordOf(call);
   if (mine !== shownFor) return;
   if (!record) {
     find("card-saved").textContent = t("desk.no_record");
     return;
   }
-  mine.record = record;
   find("card-saved").textContent = "";
-  if (record.notes && !find("notes").value) find("notes").value = record.notes;
+  mine.record = record;
+  show(mine, joined(record, inFields()));
   find("save").disabled = false;
 }
 
-async function save() {
-  const mine = shownFor;
-  if (!mine?.record) return;
-  const patch = { notes: find("notes").value.trim() || null, disposition: find("disposition").value || null };
+// What stands in the fields now, whatever they show when it has been saved.
+async function save(mine = shownFor, isAsked = false) {
+  if (!mine) return;
+  clearTimeout(mine.timer);
+  let own = inFields();
+  const said = (text) => { if (mine === shownFor) find("card-saved").textContent = text; };
+  mine.isTyped = false;
+  if (!mine.record) {
+    mine.record = await current(mine);
+    if (!mine.record) {
+      mine.isTyped = true;
+      if (isAsked) said(t("desk.not_saved"));
+      return;
+    }
+    const all = joined(mine.record, own);
+    if (isSame(inFields(), own)) show(mine, all);
+    own = all;
+  }
+  const patch = { ...own };
+  if (mine.contact && !mine.record.contact_id) patch.contact_id = mine.contact.id;
   const write = (record) => ask(`/v1/calls/${record.id}`, "PATCH", patch, { "If-Match": `"v${record.version}"` }).catch(() => null);
-  // Another leg's record may have come since, which is no change by people.
+  // Its record may have come since, or another leg's, which is no change by people.
   const again = async () => {
-    const now = await findRecord(mine.call);
-    const isSame = now && (now.notes ?? "") === (mine.record.notes ?? "") && (now.disposition ?? "") === (mine.record.disposition ?? "");
-    if (isSame) mine.record = now;
-    return isSame;
+    const now = await current(mine);
+    const isStill = now && isSame(now, mine.record);
+    if (isStill) mine.record = now;
+    return isStill;
   };
-  await again();
+  if (mine.call.isOver) await again();
   let answer = await write(mine.record);
   if ((answer?.status === 412 || answer?.status === 404) && await again()) answer = await write(mine.record);
-  if (mine !== shownFor) return;
   if (answer?.ok) {
     mine.record = await answer.json();
-    find("card-saved").textContent = t("desk.saved");
-    showRecent();
-  } else {
-    const problem = await answer?.json().catch(() => null);
-    find("card-saved").textContent = problem?.detail ?? t("desk.not_saved");
+    said(t("desk.saved"));
+    if (mine.call.isOver) showRecent();
+    return;
   }
+  mine.isTyped = true;
+  const problem = await answer?.json().catch(() => null);
+  said(problem?.detail ?? t("desk.not_saved"));
+}
+
+// While the call is up, what is noted is kept by the platform and not by this tab.
+function typed() {
+  const mine = shownFor;
+  if (!mine) return;
+  mine.isTyped = true;
+  clearTimeout(mine.timer);
+  if (!mine.call.isOver) mine.timer = setTimeout(() => { if (mine === shownFor && !mine.call.isOver) save(); }, SAVES_AFTER);
 }
 
 export function openDesk() {
-  find("save").addEventListener("click", save);
-  find("put-away").addEventListener("click", () => { shownFor = null; find("card").hidden = true; });
+  find("save").addEventListener("click", () => save(shownFor, true));
+  find("notes").addEventListener("input", typed);
+  find("disposition").addEventListener("change", typed);
+  find("put-away").addEventListener("click", () => { if (shownFor?.isTyped) save(); shownFor = null; find("card").hidden = true; });
 }

@@ -1,7 +1,7 @@
 //! The page of one call: who, when, what happened step by step, its tries over carriers, its legs, and what people write about it.
 
 use actix_web::{
-    ResponseError as _, get,
+    get,
     http::{Method, StatusCode},
     post,
     web::{Path, ServiceConfig},
@@ -11,7 +11,10 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Names, Party, arrive, icon, lasted, moment, name_of, named, names};
+use super::{
+    Names, Party, arrive, icon, lasted, moment, name_of, named, names,
+    writing::{Writing, fields, version},
+};
 use crate::{
     app::web::{
         Form, Page, Shell, Visitor,
@@ -65,7 +68,6 @@ struct Leg {
 #[template(path = "web/calls/one.html")]
 struct CallPage<'a> {
     s: &'a Shell,
-    id: Uuid,
     icon: &'static str,
     state: String,
     way: String,
@@ -79,9 +81,7 @@ struct CallPage<'a> {
     recordings: Vec<recordings::Shown>,
     may_change: bool,
     may_share: bool,
-    /// What people write about it.
-    form: Form,
-    dispositions: Vec<String>,
+    w: Writing,
     sees_cost: bool,
 }
 
@@ -226,43 +226,23 @@ fn facts(s: &Shell, call: &Value, names: &Names, sees_cost: bool) -> Vec<(String
     .collect()
 }
 
-/// What the form changes, as it is now.
-fn fields(call: &Value) -> [(&'static str, String); 3] {
-    let text = |field: &str| call[field].as_str().unwrap_or_default().to_owned();
-    let tags = call["tags"].as_array().into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>().join(", ");
-    [("notes", text("notes")), ("tags", tags), ("disposition", text("disposition"))]
-}
-
-fn version(call: &Value) -> i64 {
-    call["version"].as_i64().unwrap_or_default()
-}
-
 /// The page, with the form that was sent or an untouched one.
 async fn page(mut visitor: Visitor, id: Uuid, sent: Option<Form>, status: StatusCode) -> Page {
     let (actor, tenant) = arrive(&mut visitor)?;
     let path = named(&actor, tenant, &format!("/v1/calls/{id}"));
-    let found = match visitor.ask(Ask::get(path)).await {
-        Ok(found) => found,
-        Err(problem) if problem.status_code() == StatusCode::NOT_FOUND => {
-            // The record comes when the call is over.
-            return live::one(visitor, id).await?.unwrap_or_else(|| Err(turned(problem)));
-        }
-        Err(problem) => return Err(turned(problem)),
-    };
-    let call = found.body;
+    let call = visitor.ask(Ask::get(path)).await.map_err(turned)?.body;
+    if call["started_at"].is_null() {
+        // The record comes when the call is over.
+        let gone = || Err(turned(Problem::not_found("call")));
+        return live::one(visitor, id, &call, sent, status).await?.unwrap_or_else(gone);
+    }
     let names = names(&visitor, &actor, tenant, std::slice::from_ref(&call)).await?;
-    let dispositions =
-        crate::telephony::history::store::dispositions(&mut *visitor.api.read(&actor).await?, tenant).await?;
+    let number = |party: &Value| party["number"].as_str().map(ToOwned::to_owned);
+    let numbers = ["from", "to", "answered_by"].iter().filter_map(|side| number(&call[side])).collect();
+    let w = Writing::of(&mut visitor, &actor, (tenant, id), &call, numbers, sent).await?;
     let sees_cost = actor.level >= Level::Write;
     let text = |field: &str| call[field].as_str().unwrap_or_default().to_owned();
     let rights = recordings::level(&visitor);
-    let form = if let Some(form) = sent {
-        form
-    } else {
-        let now = fields(&call);
-        let now = now.each_ref().map(|(name, value)| (*name, value.as_str()));
-        visitor.form(Form::opened(now, version(&call))).await?
-    };
     let s = &mut visitor.shell;
     let (from, to) = (Party::of(s, &call["from"], &names), Party::of(s, &call["to"], &names));
     s.crumbs = vec![
@@ -274,7 +254,6 @@ async fn page(mut visitor: Visitor, id: Uuid, sent: Option<Form>, status: Status
     let currency = text("currency");
     let list = |field: &str| call["story"][field].as_array().cloned().unwrap_or_default();
     let shown = CallPage {
-        id,
         icon: icon(&text("direction")),
         state: text("state"),
         way: text("direction"),
@@ -291,8 +270,7 @@ async fn page(mut visitor: Visitor, id: Uuid, sent: Option<Form>, status: Status
             .collect(),
         may_change: rights >= Level::Write,
         may_share: rights >= Level::Read,
-        form,
-        dispositions,
+        w,
         sees_cost,
         from,
         to,
@@ -354,6 +332,9 @@ async fn change(visitor: &Visitor, path: &str, form: &Form, version: i64) -> Res
     // Without a choice of dispositions, the form has none.
     if form.holds("disposition") {
         body["disposition"] = json!(filled("disposition"));
+    }
+    if form.holds("contact_id") {
+        body["contact_id"] = json!(filled("contact_id"));
     }
     visitor.ask(Ask::new(Method::PATCH, path).json(&body).if_match(Some(version))).await.map(|_| ())
 }

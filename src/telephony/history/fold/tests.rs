@@ -354,6 +354,7 @@ fn shown(call: &Folded) -> Call {
         notes: None,
         tags: Vec::new(),
         disposition: None,
+        contact_id: None,
         version: 1,
         updated_at: call.ended_at,
     }

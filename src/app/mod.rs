@@ -81,7 +81,7 @@ use crate::{
     },
     telephony::{
         calls, carriers, erasures, history,
-        recordings::{self, arrival::Arrivals, vault::Vault},
+        recordings::{self, arrival::Arrivals},
     },
     tenancy::{
         Api,
@@ -134,6 +134,8 @@ pub enum StartError {
     Changes(#[from] crate::model::error::Error),
     #[error("TLS of {whom}: {source}")]
     Tls { whom: &'static str, source: TlsError },
+    #[error("recordings can't be kept: {0}")]
+    Vault(io::Error),
     #[error("{}: {source}", path.display())]
     MetricsToken { path: PathBuf, source: io::Error },
 }
@@ -251,7 +253,7 @@ impl App {
         tasks.push(tokio::spawn(history::worker::run(pools.work.clone(), Arc::clone(&inbox.has_legs))));
         let has_legs = Arc::clone(&inbox.has_legs);
         tasks.push(tokio::spawn(sandbox::player::run(Arc::clone(&live), pools.work.clone(), has_legs)));
-        let vault = Vault::new(settings.recordings_dir());
+        let vault = settings.vault().map_err(StartError::Vault)?;
         tasks.push(tokio::spawn(recordings::work::run(pools.work.clone(), vault.clone())));
         let recordings = Arrivals::new(pools.work.clone(), vault.clone(), Arc::clone(&keyring));
         let messages = voicemail::arrival::Messages::new(pools.work.clone(), vault.clone(), Arc::clone(&keyring));

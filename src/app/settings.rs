@@ -14,7 +14,16 @@ use figment::{
 use serde::{Deserialize, Serialize};
 
 use super::reached;
-use crate::{model::retention::Retention, node::poller, switch::fetch::Limits, tenancy::mail::deliver::Providers};
+use crate::{
+    model::retention::Retention,
+    node::poller,
+    switch::fetch::Limits,
+    telephony::recordings::{
+        bucket::{Bucket, Where},
+        vault::Vault,
+    },
+    tenancy::mail::deliver::Providers,
+};
 
 /// A settings file. figment's own feature takes an older parser that is three crates more to build.
 struct Toml;
@@ -97,6 +106,15 @@ pub struct Settings {
     pub keep_days_at_most: i32,
     /// The folder in which recordings of calls are kept, sealed. Default: `recordings` in the data directory. All nodes need the same one.
     pub recordings_dir: Option<PathBuf>,
+    /// A bucket for recordings instead, as `s3://BUCKET` or `s3://BUCKET/FOLDER`. What is in the folder already stays there, and readable.
+    pub recordings_bucket: Option<String>,
+    /// The URL of the bucket's store, unless it is Amazon's.
+    pub recordings_bucket_endpoint: Option<String>,
+    /// The bucket's region.
+    pub recordings_bucket_region: Option<String>,
+    /// The file with the access key: its id, a colon, and its secret. Default: what Amazon's own tools would use, from the environment or the
+    /// machine's role.
+    pub recordings_bucket_key_file: Option<PathBuf>,
     /// The file with the keys that seal secrets. Default: `secret.key` in the data directory.
     pub key_file: Option<PathBuf>,
     /// The file with the token that `/metrics` asks for. Default: `metrics.token` in the data directory, made if missing.
@@ -141,6 +159,10 @@ impl Default for Settings {
             keep_days_at_least: Retention::default().shortest_days,
             keep_days_at_most: Retention::default().longest_days,
             recordings_dir: None,
+            recordings_bucket: None,
+            recordings_bucket_endpoint: None,
+            recordings_bucket_region: None,
+            recordings_bucket_key_file: None,
             key_file: None,
             metrics_token_file: None,
             log: None,
@@ -177,6 +199,24 @@ impl Settings {
     #[must_use]
     pub fn recordings_dir(&self) -> PathBuf {
         self.recordings_dir.clone().unwrap_or_else(|| self.data_dir.join("recordings"))
+    }
+
+    /// Where recordings are kept.
+    ///
+    /// # Errors
+    ///
+    /// If the bucket is not named as one, or the file with its key can't be read. The store is not asked.
+    pub fn vault(&self) -> std::io::Result<Vault> {
+        let bucket = self.recordings_bucket.as_ref().map(|url| {
+            let key = self.recordings_bucket_key_file.as_deref().map(access_key).transpose()?;
+            Bucket::open(&Where {
+                url: url.clone(),
+                endpoint: self.recordings_bucket_endpoint.clone(),
+                region: self.recordings_bucket_region.clone(),
+                key,
+            })
+        });
+        Ok(Vault::new(self.recordings_dir(), bucket.transpose()?))
     }
 
     #[must_use]
@@ -257,7 +297,17 @@ impl Settings {
     }
 }
 
-const FIELDS: [&str; 36] = [
+/// The id of an access key, and its secret.
+fn access_key(file: &Path) -> std::io::Result<(String, String)> {
+    let wrong =
+        |what: &str| std::io::Error::new(std::io::ErrorKind::InvalidData, format!("{}: {what}", file.display()));
+    let text = std::fs::read_to_string(file).map_err(|error| wrong(&error.to_string()))?;
+    let (id, secret) =
+        text.trim().split_once(':').ok_or_else(|| wrong("it must be the key's id, a colon, and its secret"))?;
+    Ok((id.to_owned(), secret.to_owned()))
+}
+
+const FIELDS: [&str; 40] = [
     "data_dir",
     "switch_listen",
     "share_switch_address",
@@ -290,6 +340,10 @@ const FIELDS: [&str; 36] = [
     "keep_days_at_least",
     "keep_days_at_most",
     "recordings_dir",
+    "recordings_bucket",
+    "recordings_bucket_endpoint",
+    "recordings_bucket_region",
+    "recordings_bucket_key_file",
     "key_file",
     "metrics_token_file",
     "database_url",

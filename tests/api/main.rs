@@ -9,6 +9,7 @@ mod harness;
 mod access;
 mod app_listener;
 mod backups;
+mod bucket;
 mod by_key;
 mod command_line;
 mod companies;

@@ -30,7 +30,7 @@ struct Stage {
 }
 
 /// A sound that is never silent: 16 bits, 8 kHz.
-fn wav(channels: u16, frames: usize) -> Vec<u8> {
+pub fn wav(channels: u16, frames: usize) -> Vec<u8> {
     let samples = (0..frames * usize::from(channels)).map(|n| i16::try_from(n % 30_011).unwrap() + 1);
     of_samples(channels, &samples.collect::<Vec<_>>())
 }
@@ -47,7 +47,7 @@ fn of_samples(channels: u16, samples: &[i16]) -> Vec<u8> {
     file
 }
 
-fn basic((name, token): &(String, String)) -> String {
+pub fn basic((name, token): &(String, String)) -> String {
     use base64::{Engine as _, engine::general_purpose::STANDARD};
     format!("Basic {}", STANDARD.encode(format!("{name}:{token}")))
 }
@@ -59,7 +59,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// Waits until something is so.
-async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let since = Instant::now();
     while !holds().await {
         assert!(since.elapsed() < Duration::from_mins(1), "it did not come about: {what}");
@@ -89,7 +89,7 @@ impl Stage {
     }
 
     fn vault(&self) -> Vault {
-        Vault::new(self.folder.clone())
+        Vault::new(self.folder.clone(), None)
     }
 
     async fn asks(&self, method: &str, name: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {

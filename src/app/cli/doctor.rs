@@ -23,6 +23,7 @@ use crate::{
         seals_store,
     },
     switch::fetch::exchange::XML_PATH,
+    telephony::recordings::sealed::Whose,
     text::keyring::{Keyring, hex, retired_file},
 };
 
@@ -59,6 +60,9 @@ impl Report {
 pub async fn run(settings: &Settings, json: bool, args: DoctorArgs) -> anyhow::Result<ExitCode> {
     let mut report = Report::default();
     let (nodes, headers) = database(settings, &mut report).await;
+    if settings.recordings_bucket.is_some() {
+        report.add("bucket of recordings", bucket(settings).await);
+    }
     certificate("switch", Files::of_switches(settings), &mut report);
     certificate("app", Files::of_people(settings), &mut report);
     let scheme = if settings.switch_tls_certificate.is_some() { "https" } else { "http" };
@@ -76,6 +80,24 @@ pub async fn run(settings: &Settings, json: bool, args: DoctorArgs) -> anyhow::R
         }
     }
     Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Whether a small object can be written to the bucket, read again and removed.
+async fn bucket(settings: &Settings) -> Seen {
+    let try_all = async {
+        let (vault, whose) = (settings.vault()?, Whose { tenant: Uuid::nil(), id: Uuid::now_v7() });
+        vault.begin(whose).await?.write(b"doctor".to_vec()).await?.finish().await?;
+        let read = vault.read(vault.store(), whose, 0..6).await;
+        vault.remove(vault.store(), whose).await?;
+        read.map(|read| read == b"doctor")
+    };
+    match try_all.await {
+        Ok(true) => Ok("an object was written, read and removed".into()),
+        Ok(false) => Err("an object that was written there was read with another content".into()),
+        Err(error) => {
+            Err(format!("{error}. Check recordings_bucket and the settings beside it, and what the key may do there"))
+        }
+    }
 }
 
 /// What a listener is to show: a running node that could not take it goes on with the one before.

@@ -350,9 +350,11 @@ fn of_start(error: &StartError) -> &'static str {
         StartError::Listen { .. } | StartError::SwitchAddressInUse(_) => "in_use",
         StartError::Database(error) => of_database(error),
         StartError::Sql(_) => "database_unavailable",
-        StartError::Webhooks(_) | StartError::Mail(_) | StartError::Tls { .. } | StartError::MetricsToken { .. } => {
-            "settings"
-        }
+        StartError::Webhooks(_)
+        | StartError::Mail(_)
+        | StartError::Tls { .. }
+        | StartError::Vault(_)
+        | StartError::MetricsToken { .. } => "settings",
         StartError::Changes(error) => of_change(error),
     }
 }

@@ -1,10 +1,11 @@
 //! Recordings of calls: they come from switches, are sealed and kept, heard, held and deleted.
 //!
 //! `arrival` takes them from switches; `name` and `wav` say what a file is. `sealed` is how contents are sealed, `sealing` does it while they come,
-//! and `vault` is where they are kept. `sound`, `range` and `api` let people hear them, `links` without signing in. `work` is what a node does by itself.
+//! and `vault` is where they are kept, in a folder or in a `bucket`. `sound`, `range` and `api` let people hear them, `links` without signing in. `work` is what a node does by itself.
 
 pub mod api;
 pub mod arrival;
+pub mod bucket;
 mod links;
 pub mod name;
 mod range;

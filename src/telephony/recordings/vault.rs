@@ -1,4 +1,4 @@
-//! Where recordings' contents are kept: a folder. Contents come here sealed, and this knows nothing of keys.
+//! Where recordings' contents are kept: a folder, or a bucket. Contents come here sealed, and this knows nothing of keys.
 
 use std::{
     fs::{self, File},
@@ -9,26 +9,31 @@ use std::{
 
 use uuid::Uuid;
 
-use super::sealed::Whose;
+use super::{
+    bucket::{Bucket, Upload},
+    sealed::Whose,
+};
 
 /// Which store has a content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub enum Store {
     Folder,
+    Bucket,
 }
 
-/// The stores of this node.
+/// The stores of this node. With a bucket, new contents go there; those in the folder stay readable.
 #[derive(Debug, Clone)]
 pub struct Vault {
     folder: PathBuf,
+    bucket: Option<Bucket>,
 }
 
-/// A content that is being written. What is not finished is never seen by readers; [`Vault::remove`] removes it.
-pub struct Writing {
-    file: File,
-    part: PathBuf,
-    whole: PathBuf,
+/// A content that is being written. What is not finished is never seen by readers; [`Vault::remove`] removes it. Of an upload to a bucket that
+/// was cut off, the store keeps parts until it removes them by itself.
+pub enum Writing {
+    File { file: File, part: PathBuf, whole: PathBuf },
+    Upload(Upload),
 }
 
 /// Runs something that waits for a disk on a thread that serves nobody.
@@ -50,25 +55,32 @@ fn gone_is_fine(done: io::Result<()>) -> io::Result<()> {
 
 impl Vault {
     #[must_use]
-    pub fn new(folder: PathBuf) -> Self {
-        Self { folder }
+    pub fn new(folder: PathBuf, bucket: Option<Bucket>) -> Self {
+        Self { folder, bucket }
     }
 
     /// Where new contents go.
     #[must_use]
     pub fn store(&self) -> Store {
-        Store::Folder
+        if self.bucket.is_some() { Store::Bucket } else { Store::Folder }
+    }
+
+    fn bucket(&self) -> io::Result<&Bucket> {
+        self.bucket.as_ref().ok_or_else(|| io::Error::other("it is in a bucket, and this node's settings name none"))
     }
 
     /// A content that is written, and one whose writing has not ended.
     fn paths(&self, Whose { tenant, id }: Whose) -> (PathBuf, PathBuf) {
         let folder = self.folder.join(tenant.simple().to_string());
-        let name = |end: &str| folder.join(format!("{}.{end}", Uuid::simple(id)));
-        (name("sealed"), name("part"))
+        let file = |end: &str| folder.join(format!("{}.{end}", Uuid::simple(id)));
+        (file("sealed"), file("part"))
     }
 
     /// Begins to write a content.
     pub async fn begin(&self, whose: Whose) -> io::Result<Writing> {
+        if let Some(bucket) = &self.bucket {
+            return Ok(Writing::Upload(bucket.begin(&name(whose))));
+        }
         let ((whole, part), top) = (self.paths(whose), self.folder.clone());
         blocking(move || {
             let folder = part.parent().unwrap_or(&top);
@@ -77,7 +89,7 @@ impl Vault {
                 sync_folder(&top)?;
             }
             let file = File::create_new(&part)?;
-            Ok(Writing { file, part, whole })
+            Ok(Writing::File { file, part, whole })
         })
         .await
     }
@@ -97,6 +109,7 @@ impl Vault {
                 })
                 .await
             }
+            Store::Bucket => self.bucket()?.read(&name(whose), part).await,
         }
     }
 
@@ -111,8 +124,14 @@ impl Vault {
                 })
                 .await
             }
+            Store::Bucket => self.bucket()?.remove(&name(whose)).await,
         }
     }
+}
+
+/// What a content is called in a bucket.
+fn name(Whose { tenant, id }: Whose) -> String {
+    format!("{}/{}.sealed", tenant.simple(), id.simple())
 }
 
 /// Makes a folder that nobody else may look into.
@@ -124,21 +143,33 @@ fn make_private(folder: &Path) -> io::Result<()> {
 impl Writing {
     /// Writes the next bytes.
     pub async fn write(self, bytes: Vec<u8>) -> io::Result<Self> {
-        blocking(move || {
-            let Self { mut file, part, whole } = self;
-            file.write_all(&bytes)?;
-            Ok(Self { file, part, whole })
-        })
-        .await
+        match self {
+            Self::File { mut file, part, whole } => {
+                blocking(move || {
+                    file.write_all(&bytes)?;
+                    Ok(Self::File { file, part, whole })
+                })
+                .await
+            }
+            Self::Upload(mut upload) => {
+                upload.write(bytes).await?;
+                Ok(Self::Upload(upload))
+            }
+        }
     }
 
     /// Ends the content. When this returns, it outlasts a crash.
     pub async fn finish(self) -> io::Result<()> {
-        blocking(move || {
-            self.file.sync_all()?;
-            fs::rename(&self.part, &self.whole)?;
-            sync_folder(self.whole.parent().unwrap_or(&self.whole))
-        })
-        .await
+        match self {
+            Self::File { file, part, whole } => {
+                blocking(move || {
+                    file.sync_all()?;
+                    fs::rename(&part, &whole)?;
+                    sync_folder(whole.parent().unwrap_or(&whole))
+                })
+                .await
+            }
+            Self::Upload(upload) => upload.finish().await,
+        }
     }
 }

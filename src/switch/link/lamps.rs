@@ -152,7 +152,7 @@ impl Lamps {
             (news.asked.drain(..some).collect::<Vec<_>>(), std::mem::take(&mut news.agents))
         };
         if !asked.is_empty() {
-            answer(changes, talk, cluster, &asked).await?;
+            self.was_answered(answer(changes, talk, cluster, &asked).await?);
         }
         if !agents.is_empty() {
             let queues = callcenter::ask(talk).await?.unwrap_or_default();
@@ -166,6 +166,18 @@ impl Lamps {
             self.look_at(changes, talk, cluster, &queue).await?;
         }
         Ok(())
+    }
+
+    /// One watch was told of these queues. Where all others were told something else, all are told again: somebody may have come and gone
+    /// before the queue is looked at, which would then show no change, and that one lamp would stay on.
+    fn was_answered(&self, states: HashMap<QueueName, [bool; 2]>) {
+        let mut told = open(&self.told);
+        for (queue, state) in states {
+            if told.get(&queue).is_some_and(|before| *before != state) {
+                told.remove(&queue);
+                open(&self.news).queues.entry(queue).or_insert(1);
+            }
+        }
     }
 
     /// Tells of a queue what has changed since it was told of last.
@@ -234,7 +246,13 @@ impl Extension {
     }
 }
 
-async fn answer(changes: &Changes, talk: &Talk, cluster: Uuid, asked: &[Asked]) -> Result<(), VisitError> {
+/// Returns the states of the queues that were asked for.
+async fn answer(
+    changes: &Changes,
+    talk: &Talk,
+    cluster: Uuid,
+    asked: &[Asked],
+) -> Result<HashMap<QueueName, [bool; 2]>, VisitError> {
     let keys = asked.iter().map(|asked| (asked.domain.as_str(), asked.number.as_str())).collect::<Vec<_>>();
     let found = store::watched(changes.pool(), cluster, &keys).await?;
     let mut queues = HashMap::new();
@@ -259,7 +277,7 @@ async fn answer(changes: &Changes, talk: &Talk, cluster: Uuid, asked: &[Asked]) 
         };
         show(talk, asked.lamp, &asked.number, &asked.domain, is_on, asked.call_id.as_ref()).await?;
     }
-    Ok(())
+    Ok(queues)
 }
 
 /// Whether somebody waits in a queue, and whether one of its agents takes calls.
@@ -303,6 +321,24 @@ async fn show(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_queue_of_which_one_watch_was_told_otherwise_is_told_to_all_again() {
+        let queue = format!("{}.acme.test", Uuid::from_u128(7).simple()).parse::<QueueName>().unwrap();
+        let lamps = Lamps::default();
+        for (told, answered, again) in [
+            (None, [true, true], false),
+            (Some([false, true]), [false, true], false),
+            (Some([false, true]), [true, true], true),
+            (Some([true, false]), [true, true], true),
+        ] {
+            *open(&lamps.told) = told.map(|state| (queue.clone(), state)).into_iter().collect();
+            open(&lamps.news).queues.clear();
+            lamps.was_answered(HashMap::from([(queue.clone(), answered)]));
+            let is_known = open(&lamps.told).contains_key(&queue);
+            assert_eq!((lamps.has_news(), is_known), (again, told.is_some() && !again), "{told:?} {answered:?}");
+        }
+    }
 
     #[test]
     fn a_watch_of_a_key_is_read_and_others_are_left_alone() {

@@ -138,16 +138,23 @@ impl Leg {
     /// The own side of an offer or answer.
     fn sdp(&self, agent: &Agent, offer: Option<&Sdp>, direction: &str) -> String {
         let own = agent.codecs.lock().unwrap().clone();
-        let payload = |name: &str| if name == "PCMA" { 8 } else { 0 };
-        let common = |name: &&&str| {
-            offer.is_none_or(|offer| offer.codecs.iter().any(|(_, theirs)| theirs.to_uppercase().starts_with(**name)))
+        let theirs = |name: &str| offer.and_then(|offer| offer.codecs.iter().find(|(_, one)| is_of(one, name)));
+        let payload = |name: &str| match name {
+            "PCMA" => 8,
+            "OPUS" => theirs(name).map_or(111, |(payload, _)| *payload),
+            _ => 0,
         };
+        let common =
+            |name: &&&str| offer.is_none_or(|offer| offer.codecs.iter().any(|(_, theirs)| is_of(theirs, name)));
         let chosen = own.iter().filter(common).collect::<Vec<_>>();
         let digits = offer.map_or(Some(101), |offer| offer.digits);
         let types = chosen.iter().map(|name| payload(name)).chain(digits).map(|n| n.to_string()).collect::<Vec<_>>();
         let maps = chosen
             .iter()
-            .map(|name| format!("a=rtpmap:{} {name}/8000\r\n", payload(name)))
+            .map(|name| {
+                let rate = if **name == "OPUS" { "48000/2" } else { "8000" };
+                format!("a=rtpmap:{} {name}/{rate}\r\n", payload(name))
+            })
             .collect::<Vec<_>>()
             .concat();
         let events = digits.map(|n| format!("a=rtpmap:{n} telephone-event/8000\r\na=fmtp:{n} 0-15\r\n"));
@@ -164,11 +171,8 @@ impl Leg {
     fn connects(&self, agent: &Agent, body: &str, sending: bool) -> bool {
         let Some(sdp) = Sdp::parse(body) else { return false };
         let own = agent.codecs.lock().unwrap().clone();
-        let known = |name: &str| own.iter().any(|own| name.to_uppercase().starts_with(own));
-        let Some((payload, _)) = sdp.codecs.iter().find(|(payload, name)| matches!(payload, 0 | 8) && known(name))
-        else {
-            return false;
-        };
+        let known = |name: &str| own.iter().any(|own| is_of(name, own));
+        let Some((payload, _)) = sdp.codecs.iter().find(|(_, name)| known(name)) else { return false };
         let held = matches!(sdp.direction, "sendonly" | "inactive");
         self.state.send_modify(|state| state.held = held);
         let link = Link { remote: sdp.media, payload: *payload, digits: sdp.digits, sending: sending && !held };
@@ -435,7 +439,11 @@ impl Call {
     pub async fn codec(&self) -> &'static str {
         let payload = self.leg.media.sends().expect("the call is answered");
         let heard = self.hears_that("its own codec", |heard| heard.payload == Some(payload)).await;
-        if heard.payload == Some(8) { "PCMA" } else { "PCMU" }
+        match heard.payload {
+            Some(8) => "PCMA",
+            Some(0) => "PCMU",
+            _ => "OPUS",
+        }
     }
 
     /// Declines the call with this status.
@@ -628,6 +636,11 @@ impl Call {
         });
         format!("{:?} {:?}\n  {}", state.phase, state.end, heads.collect::<Vec<_>>().join("\n  "))
     }
+}
+
+/// Whether an entry of an SDP (`opus/48000/2`) is of this codec.
+fn is_of(entry: &str, codec: &str) -> bool {
+    entry.to_uppercase().starts_with(codec)
 }
 
 fn shown(state: &State) -> Party {

@@ -40,7 +40,7 @@ pub struct Heard {
     pub windows: u64,
     /// RFC 2833 digits.
     pub digits: String,
-    /// The kind of the last packet with sound: 0 is PCMU, 8 is PCMA.
+    /// The kind of the last packet with sound: 0 is PCMU, 8 is PCMA, all else is Opus.
     pub payload: Option<u8>,
 }
 
@@ -48,7 +48,7 @@ pub struct Heard {
 #[derive(Clone, Copy)]
 pub struct Link {
     pub remote: SocketAddr,
-    /// 0 is PCMU, 8 is PCMA.
+    /// 0 is PCMU, 8 is PCMA, all else is Opus.
     pub payload: u8,
     pub digits: Option<u8>,
     pub sending: bool,
@@ -133,7 +133,9 @@ impl Media {
                     let marked = payload | if pressed == 1 { 0x80 } else { 0 };
                     rtp(marked, sequence, digit_since, &[event, end | 0x0a, high, low])
                 }
-                _ if link.sending => rtp(link.payload, sequence, stamp, &self.tone_at(stamp, link.payload)),
+                _ if link.sending && is_law(link.payload) => {
+                    rtp(link.payload, sequence, stamp, &self.tone_at(stamp, link.payload))
+                }
                 _ => continue,
             };
             sequence = sequence.wrapping_add(1);
@@ -173,7 +175,16 @@ impl Media {
             match payload {
                 0 => window.extend(data.iter().map(|byte| from_ulaw(*byte))),
                 8 => window.extend(data.iter().map(|byte| from_alaw(*byte))),
-                _ => continue,
+                _ => {
+                    let link = *self.link.lock().unwrap();
+                    if let Some(link) = link.filter(|link| link.sending && link.payload == payload) {
+                        let mut back = packet.to_vec();
+                        back[8..12].copy_from_slice(&OWN);
+                        let _ = self.socket.send_to(&back, link.remote).await;
+                        self.heard.send_modify(|heard| heard.payload = Some(payload));
+                    }
+                    continue;
+                }
             }
             if window.len() >= WINDOW {
                 let tones = tones_in(&window[..WINDOW]);
@@ -190,11 +201,18 @@ impl Media {
     }
 }
 
+fn is_law(payload: u8) -> bool {
+    matches!(payload, 0 | 8)
+}
+
+/// Who sends (SSRC).
+const OWN: [u8; 4] = [0x5a; 4];
+
 fn rtp(payload: u8, sequence: u16, stamp: u32, data: &[u8]) -> Vec<u8> {
     let mut packet = vec![0x80, payload];
     packet.extend(sequence.to_be_bytes());
     packet.extend(stamp.to_be_bytes());
-    packet.extend([0x5a, 0x5a, 0x5a, 0x5a]);
+    packet.extend(OWN);
     packet.extend(data);
     packet
 }

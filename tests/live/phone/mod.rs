@@ -217,7 +217,8 @@ impl Phone {
         self.agent.tone
     }
 
-    /// Offers and accepts these codecs only, in this order (`PCMU`, `PCMA`).
+    /// Offers and accepts these codecs only, in this order (`PCMU`, `PCMA`, `OPUS`). With Opus it has no tone of its own: it gives back what
+    /// it gets, so that the other phone hears itself if the switch translates both ways.
     pub fn speaks(&self, codecs: &[&'static str]) -> &Self {
         *self.agent.codecs.lock().unwrap() = codecs.to_vec();
         self

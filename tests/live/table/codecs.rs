@@ -257,5 +257,50 @@ pub fn rows() -> Vec<Row> {
                 t.talk((&call, t.phone(0)), (&rings, t.phone(1))).await;
             },
         ),
+        row("codecs: a phone with Opus alone and one with PCMU alone", Needs::phones(2), async |t| {
+            t.phone(0).speaks(&["PCMU"]);
+            t.phone(1).speaks(&["OPUS"]);
+            let call = t.phone(0).calls("1001");
+            let rings = t.phone(1).rings().await.answers().await;
+            call.answered().await;
+            call.hears_only(&[t.phone(0)]).await;
+            assert_eq!((call.codec().await, rings.codec().await), ("PCMU", "OPUS"));
+        }),
+        row(
+            "codecs: a phone with Opus alone calls one with PCMA alone, and is put through to one with PCMU",
+            Needs::phones(3),
+            async |t| {
+                t.phone(0).speaks(&["OPUS"]);
+                t.phone(1).speaks(&["PCMA"]);
+                t.phone(2).speaks(&["PCMU"]);
+                let call = t.phone(0).calls("1001");
+                let rings = t.phone(1).rings().await.answers().await;
+                call.answered().await;
+                rings.hears_only(&[t.phone(1)]).await;
+                assert_eq!(rings.refers("1002").await, 202);
+                let third = t.phone(2).rings().await.answers().await;
+                third.hears_only(&[t.phone(2)]).await;
+                assert_eq!((call.codec().await, third.codec().await), ("OPUS", "PCMU"));
+            },
+        ),
+        row(
+            "codecs: a phone with Opus alone and a carrier with PCMA alone, both ways",
+            Needs::phones(1).agents(1).carriers(1),
+            async |t| {
+                t.phone(0).speaks(&["OPUS"]);
+                t.carrier(0).speaks(&["PCMA"]);
+                let call = t.phone(0).calls(&t.outside());
+                let taken = t.carrier(0).rings().await.answers().await;
+                call.answered().await;
+                taken.hears_only(&[t.carrier(0)]).await;
+                call.hangs_up().await;
+                taken.ended().await;
+                let call = t.comes_in("<sip:+4915112345678@carrier.test>", t.number(0), &[]);
+                let rings = t.phone(0).rings().await.answers().await;
+                call.answered().await;
+                call.hears_only(&[t.carrier(0)]).await;
+                assert_eq!(rings.codec().await, "OPUS");
+            },
+        ),
     ]
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::{Needs, Row, Table, row};
-use crate::phone::End;
+use crate::phone::{Call, End};
 
 const ONE: Needs = Needs::phones(1).agents(1).carriers(1);
 const TWO: Needs = Needs::phones(1).agents(1).carriers(2);
@@ -100,6 +100,31 @@ pub fn rows() -> Vec<Row> {
             t.settings(json!({ "routing": { "blocked_callers": ["49"] } })).await;
             calls_back(&t, json!({ "blocked_callers": ["4930112"] })).await;
         }),
+        row(
+            "help: the carrier meant for it says nothing, and the other one takes the call",
+            TWO.carriers_with(2, || json!({ "progress_seconds": 3 })),
+            async |t| {
+                let host = format!("127.0.0.1:{}", t.carrier(1).port());
+                let config =
+                    json!({ "host": host, "number_format": "digits", "emergency": true, "progress_seconds": 3 });
+                t.patch_carrier(1, json!({ "config": config })).await;
+                t.carrier(1).goes_silent();
+                let call = t.phone(0).calls("112");
+                let taken = t.carrier(0).rings().await.answers().await;
+                call.answered().await;
+                t.talk((&call, t.phone(0)), (&taken, t.carrier(0))).await;
+            },
+        ),
+        row(
+            "help: the desk that calls back is transferred to a colleague",
+            Needs::phones(2).agents(1).carriers(1),
+            async |t| {
+                let (back, rings) = called_back(&t, json!({ "do_not_disturb": true })).await;
+                assert_eq!(rings.refers("1001").await, 202);
+                let third = t.phone(1).rings().await.answers().await;
+                t.talk((&back, t.carrier(0)), (&third, t.phone(1))).await;
+            },
+        ),
         row("help: without a call for help, do not disturb counts for calls from outside", BACK, async |t| {
             t.handle(0, json!({ "do_not_disturb": true })).await;
             assert_eq!(t.comes_in(DESK, t.number(0), &[]).ended().await, End { status: 486, cause: Some(17) });
@@ -119,8 +144,12 @@ async fn help_after(t: Table, status: u16) {
     t.talk((&call, t.phone(0)), (&taken, t.carrier(0))).await;
 }
 
-/// The phone calls for help, and does not want calls then.
 async fn calls_back(t: &Table, calls: serde_json::Value) {
+    let _calls = called_back(t, calls).await;
+}
+
+/// The phone calls for help, and does not want calls then. Returns the desk's call and the phone's.
+async fn called_back(t: &Table, calls: serde_json::Value) -> (Call, Call) {
     let call = t.phone(0).calls("112");
     let taken = t.carrier(0).rings().await.answers().await;
     call.answered().await;
@@ -138,4 +167,5 @@ async fn calls_back(t: &Table, calls: serde_json::Value) {
     };
     back.answered().await;
     t.talk((&back, t.carrier(0)), (&rings, t.phone(0))).await;
+    (back, rings)
 }

@@ -132,5 +132,56 @@ pub fn rows() -> Vec<Row> {
             call.answered().await;
             lamp.says("<state>confirmed</state>").await;
         }),
+        row("a lamp watches a phone by its number, which is not its SIP username", Needs::phones(3), async |t| {
+            t.patch_phone(1, json!({ "number": "1500" })).await;
+            assert_ne!(t.extension(1)["sip_username"], "1500");
+            let mut lamp = t.phone(2).watches("1500").await;
+            let call = t.phone(0).calls("1500");
+            let rings = t.phone(1).rings().await;
+            lamp.says("<state>early</state>").await;
+            let rings = rings.answers().await;
+            call.answered().await;
+            lamp.says("<state>confirmed</state>").await;
+            call.hangs_up().await;
+            rings.ended().await;
+            lamp.says("<state>terminated</state>").await;
+            // A call of its own, too.
+            let own = t.phone(1).calls("1000");
+            let _rings = t.phone(0).rings().await.answers().await;
+            own.answered().await;
+            lamp.says("<state>confirmed</state>").await;
+        }),
+        row(
+            "whoever watches a phone's presence by its number sees when it is in a call",
+            Needs::phones(3),
+            async |t| {
+                t.patch_phone(1, json!({ "number": "1500" })).await;
+                let (status, mut seen) = t.phone(2).subscribes("presence", "1500").await;
+                assert!(matches!(status, 200 | 202), "{status}");
+                seen.says("<presence").await;
+                let call = t.phone(0).calls("1500");
+                let rings = t.phone(1).rings().await.answers().await;
+                call.answered().await;
+                seen.says("on-the-phone").await;
+                call.hangs_up().await;
+                rings.ended().await;
+                seen.says_not("on-the-phone").await;
+            },
+        ),
+        row(
+            "a lamp that is asked for again and again while a caller waits goes off with the caller",
+            Needs::phones(3),
+            async |t| {
+                t.queue("500", &[(1, 1)], json!({ "ring_seconds": 30 })).await;
+                for _ in 0..3 {
+                    let call = t.phone(0).calls("500");
+                    let mut lamp = t.phone(2).watches("queue-500").await;
+                    call.answered().await;
+                    lamp.says("<state>confirmed</state>").await;
+                    call.hangs_up().await;
+                    lamp.says("<state>terminated</state>").await;
+                }
+            },
+        ),
     ]
 }

@@ -7,6 +7,7 @@ use crate::phone::End;
 
 const THREE: Needs = Needs::phones(3);
 const FOUR: Needs = Needs::phones(4);
+const THREE_AGENTS: Needs = Needs::phones(3).agents(3).carriers(1);
 const EVE: &str = "\"Eve\" <sip:+4915112345678@carrier.test>";
 
 pub fn rows() -> Vec<Row> {
@@ -192,6 +193,150 @@ pub fn rows() -> Vec<Row> {
             assert_eq!(record["extension_id"], t.extension(0)["id"], "{record}");
             customer.hangs_up().await;
             taken.ended().await;
+        }),
+        row(
+            "mixed: whoever was given a call gives it to somebody outside, and pays, not who gave it to them",
+            THREE_AGENTS,
+            async |t| {
+                let (call, first) = t.connect(0, 1).await;
+                assert_eq!(first.refers("1002").await, 202);
+                let second = t.phone(2).rings().await.answers().await;
+                t.talk((&call, t.phone(0)), (&second, t.phone(2))).await;
+                assert_eq!(second.refers(&t.outside()).await, 202);
+                let taken = t.carrier(0).rings().await;
+                assert_eq!(taken.invite().from().number, t.number(2), "{}", taken.story());
+                let taken = taken.answers().await;
+                t.talk((&call, t.phone(0)), (&taken, t.carrier(0))).await;
+                let record = t.outbound(|record| record["admitted"] == true).await;
+                assert_eq!(record["extension_id"], t.extension(2)["id"], "{record}");
+            },
+        ),
+        row(
+            "mixed: a call is transferred to a colleague who forwards to outside: the colleague pays",
+            THREE_AGENTS,
+            async |t| {
+                t.handle(2, json!({ "forward_always": t.outside() })).await;
+                let (call, rings) = t.connect(0, 1).await;
+                assert_eq!(rings.refers("1002").await, 202);
+                let taken = t.carrier(0).rings().await;
+                assert_eq!(taken.invite().from().number, t.number(2), "{}", taken.story());
+                let taken = taken.answers().await;
+                t.talk((&call, t.phone(0)), (&taken, t.carrier(0))).await;
+                let record = t.outbound(|record| record["admitted"] == true).await;
+                assert_eq!(record["extension_id"], t.extension(2)["id"], "{record}");
+            },
+        ),
+        row("mixed: a transfer to who forwards to outside, where it is busy, comes back", THREE_AGENTS, async |t| {
+            t.handle(2, json!({ "forward_always": t.outside() })).await;
+            let (call, rings) = t.connect(0, 1).await;
+            assert_eq!(rings.refers("1002").await, 202);
+            t.carrier(0).rings().await.declines(486).await;
+            let back = t.phone(1).rings().await;
+            assert_eq!(back.invite().from().name, "Recall Phone 0", "{}", back.story());
+            let back = back.answers().await;
+            t.talk((&call, t.phone(0)), (&back, t.phone(1))).await;
+        }),
+        row(
+            "mixed: withheld, and through a menu: whoever is chosen there gets no trace",
+            Needs::phones(2),
+            async |t| {
+                let entries = json!({ "1": { "kind": "extension", "id": t.extension_id(1) } });
+                let config = json!({ "greeting": { "file": "digits/1.wav" }, "entries": entries });
+                let menu = t.destination("710", "ivr", config).await;
+                let call = t.phone(0).calls("*31710");
+                call.answered().await;
+                t.until("the menu plays", move |switch| switch.api("show channels").contains(&menu)).await;
+                call.presses("1").await;
+                let rings = t.phone(1).rings().await.answers().await;
+                t.talk((&call, t.phone(0)), (&rings, t.phone(1))).await;
+                is_hidden(&rings, &["1000", "Phone 0"]);
+            },
+        ),
+        row(
+            "mixed: a group in which nobody answers leads to another, and that one's member has the call",
+            FOUR,
+            async |t| {
+                let other = t.group("601", &[3], json!({})).await;
+                let leads = json!({ "kind": "group", "id": other["id"] });
+                t.group("600", &[1, 2], json!({ "otherwise": leads })).await;
+                let call = t.phone(0).calls("600");
+                let (one, two) = (t.phone(1).rings().await, t.phone(2).rings().await);
+                let three = t.phone(3).rings().await;
+                assert_eq!((one.ended().await.status, two.ended().await.status), (487, 487));
+                let three = three.answers().await;
+                call.answered().await;
+                t.talk((&call, t.phone(0)), (&three, t.phone(3))).await;
+                call.shows_at_last("Phone 3 <1003>").await;
+            },
+        ),
+        row("mixed: an intercom call reaches a phone whose calls are forwarded", THREE, async |t| {
+            t.handle(1, json!({ "forward_always": "1002" })).await;
+            let call = t.phone(0).calls("*801001");
+            let rings = t.phone(1).rings().await.answers().await;
+            call.answered().await;
+            t.talk((&call, t.phone(0)), (&rings, t.phone(1))).await;
+            assert!(t.phone(2).rang().is_none());
+        }),
+        row(
+            "mixed: a parked call comes back to who parked it, who is not to be disturbed since and forwards",
+            THREE,
+            async |t| {
+                t.settings(json!({ "routing": { "park_seconds": 10 } })).await;
+                let (call, rings) = t.connect(0, 1).await;
+                assert_eq!(rings.refers("*687").await, 202);
+                is_parked(&t, 7).await;
+                t.handle(1, json!({ "do_not_disturb": true, "forward_always": "1002" })).await;
+                let back = t.phone(1).rings().await.answers().await;
+                t.talk((&call, t.phone(0)), (&back, t.phone(1))).await;
+                assert!(t.phone(2).rang().is_none());
+            },
+        ),
+        row(
+            "mixed: a forward to outside takes a line like a call out, and is refused when none is left",
+            THREE_AGENTS,
+            async |t| {
+                t.settings(json!({ "routing": { "outbound": { "concurrent_calls": 1 } } })).await;
+                t.handle(1, json!({ "forward_always": t.outside() })).await;
+                let call = t.phone(2).calls("1001");
+                let taken = t.carrier(0).rings().await.answers().await;
+                call.answered().await;
+                t.talk((&call, t.phone(2)), (&taken, t.carrier(0))).await;
+                assert_eq!(t.phone(0).calls(&t.outside()).ended().await.status, 503, "the line is taken");
+                let refused = t.outbound(|record| record["admitted"] == false).await;
+                assert_eq!(
+                    (&refused["reason"], &refused["extension_id"]),
+                    (&json!("concurrent_calls"), &t.extension(0)["id"]),
+                    "{refused}"
+                );
+            },
+        ),
+        row("mixed: an agent puts a queue's caller into a conference", FOUR, async |t| {
+            t.destination("700", "conference", json!({})).await;
+            t.queue("500", &[(1, 1)], json!({})).await;
+            let there = t.phone(2).calls("700");
+            there.answered().await;
+            let call = t.phone(0).calls("500");
+            let agent = t.phone(1).rings().await.answers().await;
+            t.talk((&call, t.phone(0)), (&agent, t.phone(1))).await;
+            agent.holds().await;
+            let asks = t.phone(1).calls("700");
+            asks.answered().await;
+            t.talk((&asks, t.phone(1)), (&there, t.phone(2))).await;
+            assert_eq!(agent.refers_to_call(&asks).await, 202);
+            t.talk((&call, t.phone(0)), (&there, t.phone(2))).await;
+            agent.ended().await;
+        }),
+        row("mixed: a page leaves the call of a colleague without call waiting alone", FOUR, async |t| {
+            t.handle(1, json!({ "busy_on_busy": true })).await;
+            let (own, other) = t.connect(3, 1).await;
+            let members = [1, 2].map(|n| t.extension_id(n).to_owned());
+            t.destination("750", "page", json!({ "members": members })).await;
+            let page = t.phone(0).calls("750");
+            page.answered().await;
+            let two = t.phone(2).rings().await.answers().await;
+            two.hears_only(&[t.phone(0)]).await;
+            t.talk((&own, t.phone(3)), (&other, t.phone(1))).await;
+            assert!(t.phone(1).rang().is_none());
         }),
     ]
 }

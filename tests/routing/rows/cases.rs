@@ -2,13 +2,13 @@
 
 use serde_json::json;
 
-use super::{Case, Needs, row};
+use super::{Case, Needs, Row, row};
 
 const ONE: Needs = Needs(1, 1, 1);
 const EVE: &str = "+4915112345678";
 
 pub fn rows() -> Vec<Case> {
-    [inside(), groups(), turns(), destinations(), outside(), causes(), forwards(), withheld(), further()]
+    [inside(), groups(), turns(), destinations(), outside(), causes(), forwards(), withheld(), transfers(), further()]
         .into_iter()
         .flatten()
         .collect()
@@ -407,6 +407,98 @@ fn withheld() -> Vec<Case> {
             assert_eq!(t.dials(0, "112").await[0], format!("calls 112 by carrier 0 as {}", t.numbers[0]));
         }),
     ]
+}
+
+/// A call out of whoever has this number.
+fn out(t: &Row, pays: usize) -> String {
+    format!("calls {} by carrier 0 as {}", &t.outside()[1..], t.numbers[pays])
+}
+
+/// Who pays for a transferred call, and where it goes if nobody takes it.
+fn transfers() -> Vec<Case> {
+    const TWO: Needs = Needs(2, 2, 1);
+    const THREE: Needs = Needs(3, 3, 1);
+    let mut rows = vec![
+        row("pays: an agent who transfers a caller from outside to outside", ONE, async |t| {
+            assert_eq!(t.transferred_from(EVE, 0, &t.outside(), &[]).await, [out(&t, 0)]);
+        }),
+        row("pays: a caller who transfers the colleague that they called", TWO, async move |t| {
+            assert_eq!(t.transferred_callee(1, 0, &t.outside(), &[]).await, [out(&t, 0)]);
+        }),
+        row(
+            "mixed: a call is transferred to a colleague who forwards to outside: the colleague pays",
+            THREE,
+            async move |t| {
+                t.handle(2, json!({ "forward_always": t.outside() })).await;
+                assert_eq!(t.transferred(0, 1, "1002", &[]).await, [out(&t, 2)]);
+            },
+        ),
+        row("mixed: a transfer to who forwards to outside, where it is busy, comes back", THREE, async move |t| {
+            t.handle(2, json!({ "forward_always": t.outside() })).await;
+            let way = t.transferred(0, 1, "1002", &[("carrier 0", "USER_BUSY")]).await;
+            assert_eq!(way, [out(&t, 2), "rings 1001".into()]);
+        }),
+        row("a blind transfer to a colleague", Needs(3, 0, 0), async |t| {
+            assert_eq!(t.transferred(0, 1, "1002", &[]).await, ["rings 1002"]);
+            assert_eq!(t.transferred_callee(1, 0, "1002", &[]).await, ["rings 1002"]);
+        }),
+        row("a transfer to a number outside that is busy comes back with the party's name", TWO, async move |t| {
+            let way = t.transferred(0, 1, &t.outside(), &[("carrier 0", "USER_BUSY")]).await;
+            assert_eq!(way, [out(&t, 1), "rings 1001".into()]);
+        }),
+        row("a transfer to a number outside that no carrier reaches comes back", TWO, async move |t| {
+            let way = t.transferred(0, 1, &t.outside(), &[("carrier 0", "NORMAL_TEMPORARY_FAILURE")]).await;
+            assert_eq!(way, [out(&t, 1), "rings 1001".into()]);
+        }),
+        row("a transfer to a group whose phones all decline comes back", Needs(4, 0, 0), async |t| {
+            t.group("600", &[2, 3], json!({})).await;
+            let busy = [("1002", "USER_BUSY"), ("1003", "USER_BUSY")];
+            assert_eq!(t.transferred(0, 1, "600", &busy).await, ["rings 1002 1003", "rings 1001"]);
+        }),
+        row("a transfer to a number that nobody has comes back", Needs(2, 0, 0), async |t| {
+            assert_eq!(t.transferred(0, 1, "1777", &[]).await.last().unwrap(), "rings 1001");
+        }),
+        row("a transfer to outside by somebody who may not call there comes back", Needs(2, 1, 1), async |t| {
+            let way = t.transferred(0, 1, &t.outside(), &[]).await;
+            assert!(way.last().unwrap() == "rings 1001" && !way.concat().contains("carrier"), "{way:?}");
+        }),
+        row(
+            "a transfer of a caller from outside that nobody takes comes back, and they are not cut off",
+            Needs(2, 1, 1),
+            async |t| {
+                let way = t.transferred_from(EVE, 0, "1001", &[("1001", "USER_BUSY")]).await;
+                assert_eq!(way, ["rings 1001", "rings 1000"]);
+            },
+        ),
+        row(
+            "parked and fetched by nobody: it comes back to who parked it, with the caller's name",
+            Needs(2, 0, 0),
+            async |t| {
+                t.handle(1, json!({ "do_not_disturb": true, "forward_always": "1000" })).await;
+                assert_eq!(t.dials(0, "1001~back").await.last().unwrap(), "rings 1001", "their own call");
+            },
+        ),
+    ];
+    // Whoever had the call last, however it came to them.
+    for name in [
+        "pays: a group's member who transfers the caller",
+        "pays: whoever picked a call up and transfers the caller",
+        "pays: whoever fetched a call from its slot and transfers the caller",
+        "pays: a queue's agent who transfers the caller",
+    ] {
+        rows.push(row(name, TWO, async move |t| {
+            assert_eq!(t.transferred(0, 1, &t.outside(), &[]).await, [out(&t, 1)]);
+        }));
+    }
+    for (name, cause) in [
+        ("a transfer to somebody who does not answer comes back with the party's name", "NO_ANSWER"),
+        ("a transfer to somebody who declines comes back", "CALL_REJECTED"),
+    ] {
+        rows.push(row(name, Needs(3, 0, 0), async move |t| {
+            assert_eq!(t.transferred(0, 1, "1002", &[("1002", cause)]).await, ["rings 1002", "rings 1001"]);
+        }));
+    }
+    rows
 }
 
 /// Groups whose members are rung one after the other, whoever begins.

@@ -58,6 +58,8 @@ async fn from_sign_up_to_a_phone_and_its_suspension() {
     browser.fill("q", "nobody of this name").await;
     browser.sees("Nothing matches this search.").await;
     browser.fill("q", "hopper").await;
+    // Not before the list is the one of the whole word: what is clicked must not be replaced meanwhile.
+    browser.sees("1 to 1 of 1").await;
     browser.sees("grace@acme.test").await;
     let menu = "//tr[contains(., 'grace@acme.test')]//summary";
     browser.page.find(fantoccini::Locator::XPath(menu)).await.unwrap().click().await.unwrap();

@@ -85,7 +85,7 @@ use crate::{
     },
     tenancy::{
         Api,
-        auth::{Auth, access::Signer, password::Passwords},
+        auth::{Auth, access::Signer, password::Passwords, remembered::Remembered, standing},
         mail::deliver::{Deliverer, MailError, Outlet},
         webhooks::{self, deliver::WebhooksUnsent},
     },
@@ -246,7 +246,10 @@ impl App {
         tasks.push(tokio::spawn(async move { maintained.0.maintain(&maintained.1, &keys).await }));
         let disk = Arc::new(Disk::default());
         tasks.push(tokio::spawn(Arc::clone(&disk).watch(pools.work.clone())));
-        let auth = Auth { passwords: Passwords::default(), signer, public_url: settings.public_url().into() };
+        let remembered = Arc::<Remembered>::default();
+        tasks.push(tokio::spawn(standing::confirm(Arc::clone(&remembered), pools.work.clone())));
+        let auth =
+            Auth { passwords: Passwords::default(), signer, remembered, public_url: settings.public_url().into() };
 
         let (stop, stopped) = watch::channel(false);
         let inbox = calls::inbox::Inbox::new(pools.calls.clone());

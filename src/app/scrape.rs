@@ -108,6 +108,8 @@ pub struct Sight {
     pub waiting: usize,
     /// How many are up, and how many are down.
     pub gateways: [usize; 2],
+    /// Each of them: to which carrier, its state in the switch's words, and whether it is up.
+    pub each_gateway: Vec<(Uuid, String, bool)>,
 }
 
 /// What this node hears of all switches, by name.
@@ -128,6 +130,7 @@ pub fn sights(live: &Live) -> Vec<Sight> {
             calls: state.calls.ids().count(),
             waiting: state.queues.count_waiting(),
             gateways: [up, state.gateways.len() - up],
+            each_gateway: state.gateways.iter().map(|(id, one)| (*id, one.state.clone(), one.is_up)).collect(),
         }
     });
     let mut sights = sights.collect::<Vec<_>>();
@@ -170,6 +173,21 @@ fn switches(live: &Live, put: &mut impl FnMut(&str, &str, &str, Lines)) {
         })
     });
     put("dialplane_switch_gateways", gauge, "Gateways to carriers, by state.", gateways.collect());
+    let mut each = Lines::new();
+    for sight in sights.iter().filter(|sight| sight.unknown_since.is_none()) {
+        for (carrier, state, is_up) in &sight.each_gateway {
+            let labels =
+                [label("switch", &sight.switch), label("carrier_id", &carrier.to_string()), label("state", state)];
+            each.push((labels.join(","), f64::from(u8::from(*is_up))));
+        }
+    }
+    each.sort_by(|one, other| one.0.cmp(&other.0));
+    put(
+        "dialplane_switch_gateway_up",
+        gauge,
+        "1 while a gateway to a carrier is up, with what the switch says of it.",
+        each,
+    );
     put(
         "dialplane_switch_sessions",
         gauge,

@@ -261,6 +261,44 @@ async fn an_endpoint_that_hangs_delays_no_other_and_redirects_are_not_followed()
 }
 
 #[actix_web::test]
+async fn eight_tenants_whose_endpoints_all_hang_delay_no_other_tenant() {
+    let database = Database::new().await;
+    let node = node(&database).await;
+    let (mut slow, mut fine) = (Receiver::new(FINE).await, Receiver::new(FINE).await);
+    slow.answers(None);
+    let mut hanging = Vec::new();
+    for n in 0..8 {
+        let tenant = node.tenant(&format!("hangs{n}.test")).await;
+        for _ in 0..4 {
+            made(&node, Some(tenant), &slow.url()).await;
+        }
+        hanging.push(tenant);
+    }
+    let other = node.tenant("acme.test").await;
+    made(&node, Some(other), &fine.url()).await;
+    let events = hanging
+        .iter()
+        .flat_map(|tenant| (0..8).map(|n| event(Some(*tenant), Topic::CallEnded, &json!({ "number": n.to_string() }))));
+    publish(&mut database.connect().await, &events.collect::<Vec<_>>()).await.unwrap();
+    // Until no more requests come: each of those that came takes fifteen seconds.
+    let mut came = 0;
+    while tokio::time::timeout(Duration::from_millis(1500), slow.got.recv()).await.is_ok() {
+        came += 1;
+    }
+    assert!((100..256).contains(&came), "{came} requests hang, and there are 256 places");
+    let began = std::time::Instant::now();
+    for _ in 0..8 {
+        happens(&database, other, Topic::CallEnded).await;
+    }
+    for _ in 0..8 {
+        fine.next().await;
+    }
+    println!("{came} requests hang; the other's came within {:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    node.stop().await;
+}
+
+#[actix_web::test]
 async fn nothing_is_sent_to_private_addresses_unless_the_operator_allows_it() {
     let database = Database::new().await;
     let node = Node::start(&database).await;

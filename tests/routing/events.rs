@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use dialplane::tenancy::auth::rules::Role;
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -13,6 +14,7 @@ use crate::{
     event_socket::{EventSocket, PASSWORD},
     harness::{Cluster, Database, Node},
     live::{fires, known, known_at, leg, now, registers},
+    people::person,
     pushes::Fleet,
 };
 
@@ -108,7 +110,7 @@ fn bridge(a: Uuid, b: Uuid) -> Value {
 }
 
 /// A call from outside to the agent's phone, from its beginning to its end.
-fn call(fleet: &Fleet, a: Uuid, b: Uuid) -> Vec<Value> {
+pub fn call(fleet: &Fleet, a: Uuid, b: Uuid) -> Vec<Value> {
     let (domain, phone) = (&fleet.stage.domain, &fleet.stage.phone);
     let caller = json!({
         "Call-Direction": "inbound", "Channel-Name": "sofia/external/x@carrier.test", "Caller-Caller-ID-Number": "+493012345678",
@@ -393,6 +395,94 @@ async fn a_client_hears_what_happens_while_postgres_is_away() {
         assert_eq!(message["data"]["extension"], "1000", "{message}");
         assert!(message["data"]["phones"].to_string().contains(call_id), "{message}");
     }
+    drop(listener);
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn whoever_came_a_short_time_ago_looks_at_what_goes_on_and_listens_anew_while_postgres_is_away() {
+    let cluster = tokio::task::spawn_blocking(Cluster::start).await.unwrap();
+    let database = Database::on(&cluster).await;
+    let node = Node::start(&database).await;
+    let (tenant, other) = (node.tenant("acme.test").await, node.tenant("other.test").await);
+    let extension = node.extension(tenant, json!({ "number": "1000", "display_name": "Ada" })).await;
+    let phone = extension["sip_username"].as_str().unwrap();
+    let socket = EventSocket::open().await;
+    let switches = node.api("GET", "/v1/switches", Value::Null).await.json();
+    let path = format!("/v1/switches/{}/event-socket", switches["items"][0]["id"].as_str().unwrap());
+    let put = node.api("PUT", &path, json!({ "address": socket.address, "password": PASSWORD })).await;
+    assert_eq!(put.status, 200, "{}", put.text());
+    known_at(&socket, &node).await;
+    fires(&socket, registers("acme.test", phone, "before"), now());
+    let made = async |name: &str| {
+        let new = json!({ "name": name, "tenant_id": tenant, "scopes": ["live:read"] });
+        let made = node.api("POST", "/v1/keys", new).await;
+        assert_eq!(made.status, 201, "{}", made.text());
+        (made.id(), made.json()["token"].as_str().unwrap().to_owned())
+    };
+    let ((_, stays), (revoked, gone), (_, never_shown)) = (made("stays").await, made("gone").await, made("new").await);
+    let manager = person(&node, Some(tenant), Role::Manager, "manager@acme.test").await;
+    let ended = person(&node, Some(tenant), Role::Manager, "ended@acme.test").await;
+    let with_key = async |key: &str, path: &str| node.api_with("GET", path, &[("X-API-Key", key)], Value::Null).await;
+    const LIST: &str = "/v1/live/registrations";
+    let since = Instant::now();
+    while with_key(&stays, LIST).await.json()["items"][0]["extension"] != "1000" {
+        assert!(since.elapsed() < Duration::from_mins(1), "the phone is not there");
+    }
+    assert_eq!(with_key(&gone, LIST).await.status, 200);
+    for person in [&manager, &ended] {
+        assert_eq!(person.ask(&node, "GET", LIST, Value::Null).await.status, 200);
+    }
+    // Both are revoked behind this node's back, as another node does it.
+    let mut db = database.connect().await;
+    sqlx::query("delete from api_keys where id = $1").bind(revoked).execute(&mut db).await.unwrap();
+    sqlx::query("update users set status = 'suspended' where id = $1").bind(ended.id).execute(&mut db).await.unwrap();
+    drop(db);
+    let remembered = &node.app.auth.remembered;
+    let all = remembered.all().len();
+    let since = Instant::now();
+    while remembered.all().len() > all - 2 {
+        assert!(since.elapsed() < Duration::from_secs(20), "what was revoked is remembered");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    println!("revoked credentials are forgotten after {:?}", since.elapsed());
+    cluster.kill();
+
+    let since = Instant::now();
+    for list in ["registrations", "calls", "queues", "agents", "conferences", "parked", "gateways"] {
+        let answer = with_key(&stays, &format!("/v1/live/{list}")).await;
+        assert_eq!(answer.status, 200, "{list}: {}", answer.text());
+    }
+    println!("seven lists in {:?}", since.elapsed());
+    let shown = with_key(&stays, LIST).await.json();
+    assert_eq!(shown["items"][0]["extension"], "1000", "{shown}");
+    let by_session = manager.ask(&node, "GET", LIST, Value::Null).await;
+    assert_eq!(by_session.status, 200, "{}", by_session.text());
+    // The platform's key names a tenant; none is found that is none.
+    let named = |tenant: Uuid| format!("{LIST}?tenant_id={tenant}");
+    let by_platform = node.api("GET", &named(tenant), Value::Null).await.json();
+    assert_eq!(by_platform["items"][0]["call_id"], shown["items"][0]["call_id"], "{by_platform}");
+    assert_eq!(node.api("GET", &named(Uuid::new_v4()), Value::Null).await.status, 404);
+    assert_eq!(with_key(&stays, &named(other)).await.status, 404, "another tenant is as ever");
+    // A new stream, which goes on.
+    let mut listener = Listener::open(&node, &stays, "topics=registration:changed", true).await.unwrap();
+    let first = listener.message().await;
+    assert_eq!(first["data"]["registrations"][0]["extension"], "1000", "{first}");
+    fires(&socket, registers("acme.test", phone, "after"), now());
+    let message = listener.message().await;
+    assert!(message["data"]["phones"].to_string().contains("after"), "{message}");
+    // Whoever was not there, or not any more, can't be checked; and nothing else is opened by this.
+    for key in [&gone, &never_shown] {
+        assert_eq!(with_key(key, LIST).await.status, 503);
+        assert_eq!(Listener::open(&node, key, "", true).await.err(), Some(503));
+    }
+    assert_eq!(ended.ask(&node, "GET", LIST, Value::Null).await.status, 503);
+    for path in ["/v1/switches", "/v1/tenants"] {
+        assert_eq!(node.api("GET", path, Value::Null).await.status, 503, "{path}");
+    }
+    let path = format!("/v1/live/calls/{}/actions", Uuid::new_v4());
+    let acts = node.api("POST", &path, json!({ "action": "hangup" })).await;
+    assert_eq!(acts.status, 503, "{}", acts.text());
     drop(listener);
     node.stop().await;
 }

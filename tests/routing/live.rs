@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::{event_socket::EventSocket, events::Listener, harness::Node, pushes::Fleet};
+use crate::{event_socket::EventSocket, events::Listener, harness::Node, own_calls::joins, pushes::Fleet};
 
 /// Asks until an answer is as wanted, and returns it.
 async fn until(node: &Node, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
@@ -286,7 +286,7 @@ async fn queues_show_who_waits_and_who_serves() {
     fleet.stage.stop().await;
 }
 
-fn of_gateway(subclass: &str, carrier: &str, more: &[(&str, &str)]) -> Value {
+pub fn of_gateway(subclass: &str, carrier: &str, more: &[(&str, &str)]) -> Value {
     let name = format!("c{}", carrier.replace('-', ""));
     let mut event = json!({ "Event-Name": "CUSTOM", "Event-Subclass": format!("sofia::{subclass}"), "Gateway": name });
     for (name, value) in more {
@@ -319,6 +319,10 @@ async fn a_gateway_is_shown_from_its_start_to_its_end_with_its_state() {
     let down = [("State", "FAIL_WAIT"), ("Ping-Status", "DOWN")];
     fires(&fleet.socket, of_gateway("gateway_state", &carrier, &down), now());
     states(&[("FAIL_WAIT", false)]).await;
+    let scraped = node.metrics().await;
+    let line = scraped.lines().find(|line| line.starts_with("dialplane_switch_gateway_up{") && line.contains(&carrier));
+    let line = line.unwrap_or_else(|| panic!("{scraped}"));
+    assert!(line.contains("state=\"FAIL_WAIT\"") && line.ends_with(" 0"), "{line}");
     fires(&fleet.socket, of_gateway("gateway_delete", &carrier, &[]), now());
     states(&[]).await;
     for (state, up) in [("NOREG", true), ("FAIL_WAIT", false), ("DELETED", false)] {
@@ -387,8 +391,37 @@ async fn a_switch_speaks_of_its_own_clusters_tenants_only() {
     let other = node.tenant("other.test").await;
     let moved = node.api("PATCH", &format!("/v1/tenants/{other}"), json!({ "cluster_id": cluster.id() })).await;
     assert_eq!(moved.status, 200, "{}", moved.text());
+    let their_agent = json!({ "first_name": "Max", "last_name": "Born", "email": "max@other.test" });
+    let their_agent = node.makes(&format!("/v1/admin/agents?tenant_id={other}"), their_agent).await.json();
+    let extension = &their_agent["extensions"][0];
+    let tiers = json!([{ "extension_id": extension["id"] }]);
+    let queue = json!({ "name": "Support", "kind": "queue", "config": { "tiers": tiers } });
+    let queue = node.makes(&format!("/v1/tenants/{other}/destinations"), queue).await.id();
+    let their_phone = format!("{}@other.test", extension["sip_username"].as_str().unwrap());
     known(&fleet).await;
     fires(&fleet.socket, registers("other.test", "1000", "one"), now());
+    // Its queue with a caller and somebody who is there, its conference, and its parking lot.
+    let their_queue = format!("{}.other.test", queue.simple());
+    joins(&fleet.socket, &their_queue, Uuid::new_v4(), "+498912345678");
+    for (name, value) in [("CC-Agent-Status", "Available"), ("CC-Agent-State", "In a queue call")] {
+        let action = if name == "CC-Agent-Status" { "agent-status-change" } else { "agent-state-change" };
+        let mut says = json!({
+            "Event-Name": "CUSTOM", "Event-Subclass": "callcenter::info", "CC-Action": action, "CC-Agent": their_phone, "CC-Queue": their_queue,
+        });
+        says[name] = json!(value);
+        fires(&fleet.socket, says, now());
+    }
+    let room = Uuid::new_v4();
+    let enters = json!({
+        "Event-Name": "CUSTOM", "Event-Subclass": "conference::maintenance", "Action": "add-member", "Conference-Name": room.simple().to_string(),
+        "Conference-Profile-Name": format!("{}.other.test", room.simple()), "Unique-ID": Uuid::new_v4(), "Member-ID": "1",
+    });
+    fires(&fleet.socket, enters, now());
+    let parks = json!({
+        "Event-Name": "CUSTOM", "Event-Subclass": "valet_parking::info", "Action": "hold", "Valet-Lot-Name": "park@other.test",
+        "Valet-Extension": "1", "Unique-ID": Uuid::new_v4(),
+    });
+    fires(&fleet.socket, parks, now());
     let a = Uuid::new_v4();
     let lies = json!({
         "Call-Direction": "inbound", "Channel-Name": "sofia/internal/1000@other.test", "variable_dialplane_tenant": other,
@@ -428,7 +461,17 @@ async fn a_switch_speaks_of_its_own_clusters_tenants_only() {
     // What comes last is shown, so the others were heard.
     fires(&fleet.socket, registers(&fleet.stage.domain, &fleet.stage.phone, "last"), now());
     until(node, "/v1/live/registrations", |shown| count(shown) == 1).await;
-    assert_eq!(count(&until(node, "/v1/live/calls", |_| true).await), 0);
+    for list in ["calls", "conferences", "parked"] {
+        assert_eq!(count(&until(node, &format!("/v1/live/{list}"), |_| true).await), 0, "{list}");
+        assert_eq!(count(&until(node, &format!("/v1/live/{list}?tenant_id={other}"), |_| true).await), 0, "{list}");
+    }
+    let queues = until(node, &format!("/v1/live/queues?tenant_id={other}"), |_| true).await.to_string();
+    assert!(!queues.contains("+498912345678"), "{queues}");
+    let agents = until(node, &format!("/v1/live/agents?tenant_id={other}"), |_| true).await;
+    let states = agents["items"].as_array().unwrap().iter().map(|agent| agent["state"].clone()).collect::<Vec<_>>();
+    assert!(!states.contains(&json!("available")) && !states.contains(&json!("on_call")), "{agents}");
+    let gateways = until(node, &format!("/v1/live/gateways?tenant_id={other}"), |_| true).await;
+    assert_eq!(count(&gateways), 0, "{gateways}");
     fleet.stage.stop().await;
 }
 

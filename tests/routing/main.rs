@@ -20,6 +20,7 @@ mod event_socket;
 mod events;
 mod features;
 mod gateways;
+mod hearing;
 mod help;
 mod history;
 mod import;

@@ -10,7 +10,7 @@ use crate::{events::Listener, harness::Node, own_calls::Agent, pushes::Fleet};
 const TOPICS: &str = "topics=message:received";
 
 /// Somebody else of the tenant, with another role.
-async fn colleague(fleet: &Fleet, name: &str, role: &str) -> Agent {
+pub async fn colleague(fleet: &Fleet, name: &str, role: &str) -> Agent {
     let (node, tenant) = (&fleet.stage.node, fleet.stage.tenant);
     let new =
         json!({ "first_name": name, "last_name": "Noether", "email": format!("{}@acme.test", name.to_lowercase()) });

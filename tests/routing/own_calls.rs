@@ -124,7 +124,7 @@ fn count(shown: &Value) -> usize {
 }
 
 /// Has a caller wait in the queue with this name.
-fn joins(socket: &EventSocket, queue: &str, caller: Uuid, number: &str) {
+pub fn joins(socket: &EventSocket, queue: &str, caller: Uuid, number: &str) {
     fires(socket, leg("CHANNEL_ANSWER", caller, caller, &json!({})), now());
     let joins = json!({
         "Event-Name": "CUSTOM", "Event-Subclass": "callcenter::info", "CC-Action": "member-queue-start", "CC-Queue": queue,

@@ -1,6 +1,6 @@
 //! Who makes a request: a signed-in user, or an API key of the platform or of one tenant; and whether the rules allow it.
 
-use std::{future::Future, net::IpAddr, pin::Pin};
+use std::{future::Future, net::IpAddr, pin::Pin, time::Duration};
 
 use actix_web::{
     FromRequest, HttpMessage as _, HttpRequest,
@@ -20,6 +20,7 @@ use crate::{
     node::changes::Author,
     tenancy::{
         auth::{
+            remembered::{self, Name, Owner},
             rules::{self, Level, Resource, Role},
             session::{self, Source},
             store::{self, Live},
@@ -181,7 +182,13 @@ fn named_tenant(request: &HttpRequest) -> Option<Uuid> {
 
 /// Whether there is such a tenant: a list of one that does not exist is no empty list. What was done to a tenant can still be read when
 /// it is gone.
-async fn is_known(api: &Api, tenant: Uuid, resource: Resource) -> Result<bool, Problem> {
+async fn is_known(api: &Api, tenant: Uuid, resource: Resource, looks: bool) -> Result<bool, Problem> {
+    if looks
+        && api.auth.remembered.is_away()
+        && let Some(poller) = api.changes.poller()
+    {
+        return Ok(poller.generations().scope(tenant).is_some());
+    }
     let is_there = store::is_tenant(api.pool(), tenant).await?;
     Ok(is_there || resource == Resource::Audit && store::was_tenant(api.pool(), tenant).await?)
 }
@@ -267,33 +274,119 @@ pub async fn browser_session(api: &Api, request: &HttpRequest) -> Result<Option<
     Ok(live.map(|live| (live, session::csrf_token(cookie.value()))))
 }
 
+/// Why it is nobody's credential.
+enum Unknown {
+    /// The database did not say whose it is.
+    Sql(sqlx::Error),
+    Refused(Problem),
+}
+
+impl From<sqlx::Error> for Unknown {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Sql(error)
+    }
+}
+
+impl From<Unknown> for Problem {
+    fn from(unknown: Unknown) -> Self {
+        match unknown {
+            Unknown::Sql(error) => error.into(),
+            Unknown::Refused(problem) => problem,
+        }
+    }
+}
+
+/// For how long whoever is remembered waits for the database.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Asks the database whose credential it is. `token`: when an access token ends, in seconds since 1970, and whose it is.
+async fn whose(
+    api: &Api,
+    name: Name,
+    token: Option<(i64, Uuid)>,
+    source: Option<IpAddr>,
+) -> Result<Option<Owner>, Unknown> {
+    let live = match name {
+        Name::Key(hash) => {
+            if let Some(key) = keys::store::by_hash(api.pool(), &hash).await? {
+                return Ok(Some(Owner::Key(key)));
+            }
+            // That nothing can be counted opens no door.
+            return match throttle::wrong_key(api.pool(), source).await {
+                Err(error @ Error::TooMany { .. }) => Err(Unknown::Refused(error.into())),
+                Ok(()) | Err(_) => Ok(None),
+            };
+        }
+        Name::Session(session) => {
+            let live = store::live_session(api.pool(), session, token.map(|(until, _)| until)).await?;
+            live.filter(|live| token.is_some_and(|(_, user)| live.user == user))
+        }
+        Name::Cookie(hash) => store::live_cookie(api.pool(), &hash).await?,
+    };
+    Ok(live.map(Owner::Person))
+}
+
+/// `looks`: whether the request only looks at what goes on right now. That goes on while the database is away, for whoever came a short time ago.
 async fn authenticate(
     api: &Api,
     shown: Shown,
     source: Option<IpAddr>,
-    resource: Resource,
-    how: Level,
+    (resource, how): (Resource, Level),
+    looks: bool,
 ) -> Result<Actor, Problem> {
-    let live = match shown {
-        Shown::Key(hash) => {
-            let Some(key) = keys::store::by_hash(api.pool(), &hash).await? else {
-                // That nothing can be counted opens no door.
-                return match throttle::wrong_key(api.pool(), source).await {
-                    Err(error @ Error::TooMany { .. }) => Err(error.into()),
-                    Ok(()) | Err(_) => Err(Problem::unauthorized()),
-                };
-            };
-            return by_key(key, resource, how);
-        }
+    let (name, token) = match shown {
+        Shown::Key(hash) => (Name::Key(hash), None),
+        Shown::Cookie(hash) => (Name::Cookie(hash), None),
         Shown::Access(token) => {
             let claims = api.auth.signer.read(&token, api.pool(), api.changes.keyring()).await;
             let claims = claims.ok_or_else(Problem::unauthorized)?;
-            let live = store::live_session(api.pool(), claims.sid, Some(claims.exp)).await?;
-            live.filter(|live| live.user == claims.sub)
+            (Name::Session(claims.sid), Some((claims.exp, claims.sub)))
         }
-        Shown::Cookie(hash) => store::live_cookie(api.pool(), &hash).await?,
     };
-    Ok(Actor::of_session(&live.ok_or_else(Problem::unauthorized)?, resource))
+    let all = &api.auth.remembered;
+    let known = if looks { all.of(&name) } else { None };
+    // Only by the database's clock is it exact when a token ends. Without it, this node's must do.
+    let has_ended = token.is_some_and(|(until, _)| chrono::Utc::now().timestamp() >= until);
+    let known = known.filter(|owner| {
+        let is_theirs = match (owner, token) {
+            (Owner::Person(live), Some((_, user))) => live.user == user,
+            _ => true,
+        };
+        is_theirs && !has_ended
+    });
+    let owner = match known {
+        Some(known) if all.is_away() => Some(known),
+        Some(known) => match tokio::time::timeout(PATIENCE, whose(api, name, token, source)).await {
+            Ok(Err(Unknown::Sql(error))) if !remembered::is_away(&error) => return Err(error.into()),
+            Ok(Err(Unknown::Sql(_))) | Err(_) => {
+                all.note_away();
+                Some(known)
+            }
+            Ok(answered) => confirmed(api, name, answered?),
+        },
+        None => confirmed(api, name, whose(api, name, token, source).await?),
+    };
+    match owner.ok_or_else(Problem::unauthorized)? {
+        Owner::Key(key) => by_key(key, resource, how),
+        Owner::Person(live) => Ok(Actor::of_session(&live, resource)),
+    }
+}
+
+/// The database said whose it is.
+fn confirmed(api: &Api, name: Name, owner: Option<Owner>) -> Option<Owner> {
+    match &owner {
+        Some(owner) => api.auth.remembered.keep(name, owner.clone()),
+        None => api.auth.remembered.forget(&name),
+    }
+    owner
+}
+
+/// Whether a request only looks at what goes on right now, which nodes know without the database.
+fn looks(request: &HttpRequest, resource: Resource) -> bool {
+    let pattern = request.match_pattern();
+    *request.method() == Method::GET
+        && resource == Resource::Live
+        && pattern.is_some_and(|pattern| pattern == "/v1/events" || pattern.starts_with("/v1/live/"))
 }
 
 fn by_key(key: keys::store::Known, resource: Resource, how: Level) -> Result<Actor, Problem> {
@@ -349,9 +442,10 @@ impl FromRequest for Actor {
             let Some((rule, (resource, how))) = rule.and_then(|rule| Some((rule, rule.resource()?))) else {
                 return Err(Problem::forbidden());
             };
+            let looks = looks(&asked, resource);
             let actor = match (operator, shown) {
                 (Some(operator), _) => Self::of_operator(operator, resource),
-                (None, Some(shown)) => authenticate(&api, shown, source, resource, how).await?,
+                (None, Some(shown)) => authenticate(&api, shown, source, (resource, how), looks).await?,
                 (None, None) => return Err(Problem::unauthorized()),
             };
             if !actor.origins.is_empty() {
@@ -366,7 +460,7 @@ impl FromRequest for Actor {
             }
             if let Some(named) = named {
                 actor.in_tenant(named)?;
-                if actor.tenant.is_none() && !is_known(&api, named, resource).await? {
+                if actor.tenant.is_none() && !is_known(&api, named, resource, looks).await? {
                     return Err(Problem::not_found("tenant"));
                 }
             }

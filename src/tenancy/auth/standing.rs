@@ -1,6 +1,10 @@
 //! Whether credentials that were shown earlier are still valid, for many at once.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use actix_web::HttpRequest;
 use sqlx::PgPool;
@@ -8,10 +12,14 @@ use uuid::Uuid;
 
 use super::{
     actor::{self, Actor},
+    remembered::{Name, Owner, Remembered},
     rules::{self, Level, Resource, Role},
     store,
 };
 use crate::{tenancy::keys, text::token::TokenHash};
+
+/// How often those are asked for who are remembered.
+const CONFIRM_EVERY: Duration = Duration::from_secs(1);
 
 /// What somebody showed when they came, and which rights they had by it.
 #[derive(Debug, Clone)]
@@ -44,6 +52,37 @@ impl Credential {
     #[must_use]
     pub fn is_cookie(&self) -> bool {
         matches!(self, Self::Session { is_cookie: true, .. })
+    }
+}
+
+/// Asks the database for as long as the node runs whether those who are remembered may still come in. While it is away, nobody can be asked.
+pub async fn confirm(remembered: Arc<Remembered>, pool: PgPool) {
+    loop {
+        tokio::time::sleep(CONFIRM_EVERY).await;
+        let asked = Instant::now();
+        let (names, credentials): (Vec<_>, Vec<_>) =
+            remembered.all().into_iter().filter_map(|(name, owner)| Some((name, remembered_as(name, owner)?))).unzip();
+        if names.is_empty() {
+            continue;
+        }
+        match still(&pool, &credentials).await {
+            Ok(still) => remembered.confirmed(asked, names.into_iter().zip(still)),
+            Err(error) => tracing::debug!(%error, "the database could not say who may still come in"),
+        }
+    }
+}
+
+fn remembered_as(name: Name, owner: Owner) -> Option<Credential> {
+    match (name, owner) {
+        (Name::Key(hash), Owner::Key(key)) => {
+            let role = actor::role_of(key.tenant_id, key.role, key.maker_role)?;
+            Some(Credential::Key { hash, role })
+        }
+        (_, Owner::Person(live)) => {
+            let (session, role) = (live.session, live.role);
+            Some(Credential::Session { session, role, is_cookie: matches!(name, Name::Cookie(_)) })
+        }
+        (_, Owner::Key(_)) => None,
     }
 }
 

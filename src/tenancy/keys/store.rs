@@ -15,6 +15,7 @@ use crate::{
 };
 
 /// What an authenticated key is.
+#[derive(Debug, Clone)]
 pub struct Known {
     pub id: Uuid,
     pub tenant_id: Option<Uuid>,

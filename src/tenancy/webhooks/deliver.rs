@@ -33,6 +33,9 @@ const PATIENCE: Duration = Duration::from_secs(15);
 const EACH: usize = 8;
 const OF_TENANT: usize = 32;
 const MOST: usize = 256;
+/// The part of what is free that a tenant may have. The more tenants have endpoints that hang, the less each of them gets, and some places
+/// stay free for others: a sixth of all beside eight such tenants.
+const SHARE: usize = 4;
 /// How much of an answer is kept, in bytes.
 const KEPT: usize = 4 << 10;
 /// Seconds until the next attempt after the first, second, … that failed. About three days in all.
@@ -84,14 +87,7 @@ struct Failure {
 impl Deliverer {
     /// `private_allowed`: whether endpoints may be at private addresses.
     pub fn new(pool: PgPool, keyring: Arc<Keyring>, private_allowed: bool) -> Result<Self, WebhooksUnsent> {
-        let client = reqwest::Client::builder()
-            .user_agent(concat!("Dialplane/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .dns_resolver(Arc::new(PublicOnly { private_allowed }))
-            .no_proxy()
-            .timeout(PATIENCE)
-            .pool_idle_timeout(Duration::from_secs(30))
-            .build()?;
+        let client = client(PublicOnly::new(private_allowed))?;
         let (busy, under_way, ended) = (Mutex::default(), AtomicUsize::new(0), Notify::new());
         Ok(Self { pool, keyring, client, private_allowed, busy, under_way, ended })
     }
@@ -110,20 +106,32 @@ impl Deliverer {
 
     /// Begins the attempts that are due.
     async fn begin(self: &Arc<Self>) {
-        let free = MOST.saturating_sub(self.under_way.load(Ordering::Acquire));
-        if free == 0 {
-            return;
+        loop {
+            let free = MOST.saturating_sub(self.under_way.load(Ordering::Acquire));
+            if free == 0 {
+                return;
+            }
+            let share = share(free);
+            let (busy, full) = {
+                let all = self.busy();
+                (above(&all.endpoints, EACH / 2), above(&all.tenants, share - 1))
+            };
+            // Half of them at a time, so that one request that hangs leaves room for others. And no more than a share, which may all be
+            // one tenant's: the next reading leaves that tenant out.
+            let [each, most] = [EACH / 2, share].map(|count| i64::try_from(count).unwrap_or(i64::MAX));
+            let due = match store::take(&self.pool, &busy, &full, each, most).await {
+                Ok(due) => due,
+                Err(error) => return tracing::debug!(%error, "the outbox of webhooks can't be read"),
+            };
+            let has_more = due.len() >= share;
+            self.attempt_all(due);
+            if !has_more {
+                return;
+            }
         }
-        let (busy, full) = {
-            let all = self.busy();
-            (above(&all.endpoints, EACH / 2), above(&all.tenants, OF_TENANT))
-        };
-        // Half of them at a time, so that one request that hangs leaves room for others.
-        let [each, most] = [EACH / 2, free].map(|count| i64::try_from(count).unwrap_or(i64::MAX));
-        let due = match store::take(&self.pool, &busy, &full, each, most).await {
-            Ok(due) => due,
-            Err(error) => return tracing::debug!(%error, "the outbox of webhooks can't be read"),
-        };
+    }
+
+    fn attempt_all(self: &Arc<Self>, due: Vec<Due>) {
         for due in due {
             {
                 let mut all = self.busy();
@@ -228,6 +236,22 @@ impl Deliverer {
         };
         Err(Failure { status: Some(status.as_u16()), why, answer: Some(text) })
     }
+}
+
+fn client(resolver: PublicOnly) -> reqwest::Result<reqwest::Client> {
+    reqwest::Client::builder()
+        .user_agent(concat!("Dialplane/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .dns_resolver(Arc::new(resolver))
+        .no_proxy()
+        .timeout(PATIENCE)
+        .pool_idle_timeout(Duration::from_secs(30))
+        .build()
+}
+
+/// How many requests a tenant may have while so many places are free. At least one, so that nobody is left out while one is.
+fn share(free: usize) -> usize {
+    (free / SHARE).clamp(1, OF_TENANT)
 }
 
 /// Why there was no answer, without the URL: it may hold a secret.

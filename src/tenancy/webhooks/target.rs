@@ -74,12 +74,21 @@ pub fn allowed(url: &str, private_allowed: bool) -> Result<Url, Forbidden> {
 
 /// The resolver of requests: it leaves out addresses that are not public.
 pub struct PublicOnly {
-    pub private_allowed: bool,
+    private_allowed: bool,
 }
 
 impl PublicOnly {
+    #[must_use]
+    pub fn new(private_allowed: bool) -> Self {
+        Self { private_allowed }
+    }
+
     async fn addresses(private_allowed: bool, name: &str) -> Result<Vec<SocketAddr>, Forbidden> {
         let found = tokio::net::lookup_host((name, 0)).await.map_err(|_| Forbidden::NoAddress)?.collect::<Vec<_>>();
+        Self::checked(private_allowed, found)
+    }
+
+    fn checked(private_allowed: bool, found: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, Forbidden> {
         if found.is_empty() {
             return Err(Forbidden::NoAddress);
         }

@@ -82,8 +82,12 @@ impl Here {
 
 async fn routes(local: &Local, settings: &Settings) -> anyhow::Result<Inside> {
     let signer = Signer::open(local.changes.pool(), local.changes.keyring()).await?;
-    let auth =
-        Auth { passwords: Passwords::default(), signer: Arc::new(signer), public_url: settings.public_url().into() };
+    let auth = Auth {
+        passwords: Passwords::default(),
+        signer: Arc::new(signer),
+        remembered: Arc::default(),
+        public_url: settings.public_url().into(),
+    };
     let api = Data::new(Api {
         changes: local.changes.clone(),
         auth,

@@ -25,6 +25,7 @@ mod devices;
 mod everyday;
 mod goes_on;
 mod groups;
+mod heard;
 mod identities;
 mod links;
 mod money;

@@ -149,6 +149,13 @@ impl Cluster {
         for pid in std::iter::once(pid).chain(children) {
             let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
         }
+        // A new server takes one whose end nobody has seen yet for one that runs.
+        let since = Instant::now();
+        while nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None).is_ok()
+            && since.elapsed() < Duration::from_secs(10)
+        {
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Runs one of Postgres' client programs (`pg_dump`, `dropdb` …) on this cluster and waits for its end.

@@ -20,20 +20,20 @@ use crate::{
 };
 
 /// A tenant with four phones, the first of which is an agent's, at a switch that the node listens to.
-struct Desk {
-    node: Arc<Node>,
-    switch: Arc<Switch>,
-    tenant: Uuid,
-    phones: Vec<Phone>,
-    extensions: Vec<Value>,
+pub struct Desk {
+    pub node: Arc<Node>,
+    pub switch: Arc<Switch>,
+    pub tenant: Uuid,
+    pub phones: Vec<Phone>,
+    pub extensions: Vec<Value>,
 }
 
-fn text(value: &Value) -> &str {
+pub fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_else(|| panic!("no text: {value}"))
 }
 
 impl Desk {
-    async fn open() -> Option<Self> {
+    pub async fn open() -> Option<Self> {
         let binary = freeswitch()?;
         let database = Database::new().await;
         let node = Node::start(&database).await;
@@ -72,17 +72,17 @@ impl Desk {
         Some(desk)
     }
 
-    fn id(&self, which: usize) -> &str {
+    pub fn id(&self, which: usize) -> &str {
         text(&self.extensions[which]["id"])
     }
 
-    async fn get(&self, path: &str) -> Value {
+    pub async fn get(&self, path: &str) -> Value {
         let answer = self.node.api("GET", &format!("{path}?tenant_id={}", self.tenant), Value::Null).await;
         assert_eq!(answer.status, 200, "{path}: {}", answer.text());
         answer.json()
     }
 
-    async fn until(&self, path: &str, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
+    pub async fn until(&self, path: &str, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
         let since = Instant::now();
         loop {
             let shown = self.get(path).await;
@@ -94,12 +94,12 @@ impl Desk {
         }
     }
 
-    async fn asks(&self, path: &str, body: Value) -> Answer {
+    pub async fn asks(&self, path: &str, body: Value) -> Answer {
         self.node.api("POST", &format!("{path}?tenant_id={}", self.tenant), body).await
     }
 
     /// Does something to a call, which must be possible.
-    async fn does(&self, call: &str, body: Value) -> Value {
+    pub async fn does(&self, call: &str, body: Value) -> Value {
         let asked = body.to_string();
         let answer = self.asks(&format!("/v1/live/calls/{call}/actions"), body).await;
         assert_eq!(answer.status, 200, "{asked}: {}\n{}", answer.text(), self.switch.log());
@@ -107,13 +107,13 @@ impl Desk {
     }
 
     /// Why something can't be done to a call.
-    async fn refused(&self, call: &str, body: Value) -> (u16, String) {
+    pub async fn refused(&self, call: &str, body: Value) -> (u16, String) {
         let answer = self.asks(&format!("/v1/live/calls/{call}/actions"), body).await;
         (answer.status, text(&answer.json()["code"]).to_owned())
     }
 
     /// Has the first phone call a number by a click, and answers it there. Returns the job, and the first phone's call.
-    async fn clicks(&self, to: &str, more: Value) -> (String, Call) {
+    pub async fn clicks(&self, to: &str, more: Value) -> (String, Call) {
         let mut new = json!({ "extension_id": self.id(0), "to": to });
         new.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let made = self.asks("/v1/calls", new).await;
@@ -123,12 +123,12 @@ impl Desk {
         (job, rings.answers().await)
     }
 
-    async fn is_in_state(&self, job: &str, state: &str) -> Value {
+    pub async fn is_in_state(&self, job: &str, state: &str) -> Value {
         self.until(&format!("/v1/call-jobs/{job}"), state, |job| job["state"] == state).await
     }
 
     /// A call by a click from the first phone to the second, in which both talk.
-    async fn talk(&self) -> (String, Call, Call) {
+    pub async fn talk(&self) -> (String, Call, Call) {
         let (job, first) = self.clicks("1001", json!({})).await;
         let second = self.phones[1].rings().await.answers().await;
         self.hear_each_other((&first, 0), (&second, 1)).await;
@@ -136,13 +136,13 @@ impl Desk {
         (job, first, second)
     }
 
-    async fn hear_each_other(&self, one: (&Call, usize), other: (&Call, usize)) {
+    pub async fn hear_each_other(&self, one: (&Call, usize), other: (&Call, usize)) {
         one.0.hears_only(&[&self.phones[other.1]]).await;
         other.0.hears_only(&[&self.phones[one.1]]).await;
     }
 
     /// The leg of a phone in a call.
-    async fn leg(&self, call: &str, which: usize) -> String {
+    pub async fn leg(&self, call: &str, which: usize) -> String {
         let number = format!("100{which}");
         let of = |shown: &Value| {
             let calls = shown["items"].as_array().unwrap();
@@ -154,7 +154,7 @@ impl Desk {
         of(&shown).unwrap()
     }
 
-    async fn closes(self) {
+    pub async fn closes(self) {
         let Self { node, switch, .. } = self;
         drop(switch);
         Arc::into_inner(node).unwrap().stop().await;
@@ -162,13 +162,13 @@ impl Desk {
 }
 
 /// A client's WebSocket.
-struct Socket {
+pub struct Socket {
     stream: TcpStream,
     read: Vec<u8>,
 }
 
 impl Socket {
-    async fn open(desk: &Desk) -> Self {
+    pub async fn open(desk: &Desk) -> Self {
         let mut stream = TcpStream::connect(desk.node.app.app_address).await.unwrap();
         let topics = "call:incoming,call:state:changed,call:ended";
         let (tenant, key) = (desk.tenant, &desk.node.key);
@@ -198,7 +198,7 @@ impl Socket {
         self.read.extend_from_slice(&part[..read]);
     }
 
-    async fn next(&mut self) -> Value {
+    pub async fn next(&mut self) -> Value {
         loop {
             let short = self.read.get(1).map(|byte| usize::from(byte & 0x7f));
             let (head, length) = match short {

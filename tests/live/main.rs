@@ -26,6 +26,7 @@ mod everyday;
 mod goes_on;
 mod groups;
 mod guesses;
+mod heard;
 mod identities;
 mod links;
 mod money;

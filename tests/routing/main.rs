@@ -10,6 +10,7 @@ mod admission;
 mod agents;
 mod call_backs;
 mod call_time;
+mod clicks;
 mod contacts;
 mod control;
 mod dashboard;

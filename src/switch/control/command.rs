@@ -96,6 +96,15 @@ pub enum Mode {
     Barge,
 }
 
+impl Mode {
+    fn application(self) -> &'static str {
+        match self {
+            Self::Listen | Self::Whisper => "eavesdrop",
+            Self::Barge => "three_way",
+        }
+    }
+}
+
 /// That a call is recorded from its beginning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Recorded {
@@ -138,6 +147,11 @@ pub struct BringBack {
     /// By what the page knows that this is the call it asked for: nobody else knows it.
     pub mark: Uuid,
 }
+
+/// For how long a supervisor's phone waits until both sides are told, in seconds. If nobody tells them, the leg ends, and has heard nothing.
+const UNANNOUNCED: u16 = 25;
+/// For how long both sides hear that, in milliseconds: two tones of 200 with a pause of 100 after each.
+const ANNOUNCED: u16 = 700;
 
 /// For how long a page has to answer, in seconds. It does so by itself.
 const ANSWERS: u16 = 8;
@@ -191,8 +205,14 @@ pub enum Order {
     StopRecording(Uuid),
     /// Stays with the call when it is transferred, with each side in a channel of its own.
     RecordWell(Uuid),
-    /// Both sides hear that somebody listens.
+    /// Both sides hear that somebody will listen.
     Announce(Uuid),
+    /// A supervisor's leg that waits takes part in the call of another leg, once both sides have heard that.
+    TakePart {
+        leg: Uuid,
+        watched: Uuid,
+        mode: Mode,
+    },
     /// Both sides hear that they are recorded.
     Consent(Uuid),
     /// A leg without a phone waits in a queue (ID and domain), for somebody with this number who has waited so many seconds there.
@@ -300,6 +320,9 @@ impl fmt::Display for Order {
                 write!(f, "uuid_setvar_multi {leg} RECORD_STEREO=true;recording_follow_transfer=true")
             }
             Self::Announce(leg) => write!(f, "uuid_broadcast {leg} tone_stream://%(200,100,800);loops=2 both"),
+            Self::TakePart { leg, watched, mode } => {
+                write!(f, "uuid_transfer {leg} 'm:^:sleep:{ANNOUNCED}^{}:{watched}' inline", mode.application())
+            }
             Self::Consent(leg) => write!(f, "uuid_broadcast {leg} {CONSENT} both"),
             // The name says to the agent why their phone rings. Its music is silence, and it ends when the agent leaves it.
             Self::HoldPlace { leg, queue, domain, number, waited } => write!(
@@ -375,16 +398,22 @@ impl fmt::Display for Placing {
                 }
                 write!(f, "^transfer:{to} XML {domain}' inline")
             }
-            Then::Supervises { leg: watched, mode, .. } => {
+            Then::Supervises { leg: watched, mode, is_announced } => {
                 write!(f, ",origination_caller_id_number={number},origination_caller_id_name={number}")?;
                 // The keys that change the mode would end or change what somebody else has asked for.
-                let (keys, app) = match mode {
-                    Mode::Listen => (",eavesdrop_enable_dtmf=false", "eavesdrop"),
+                let keys = match mode {
+                    Mode::Listen => ",eavesdrop_enable_dtmf=false",
                     // Mixed into what is written to the leg, so that its phone hears it (`eavesdrop_callback` in switch_ivr_async.c).
-                    Mode::Whisper => (",eavesdrop_enable_dtmf=false,eavesdrop_whisper_bleg=true", "eavesdrop"),
-                    Mode::Barge => ("", "three_way"),
+                    Mode::Whisper => ",eavesdrop_enable_dtmf=false,eavesdrop_whisper_bleg=true",
+                    Mode::Barge => "",
                 };
-                write!(f, "{keys}}}user/{user}{only}@{domain} '{app}:{watched}' inline")
+                write!(f, "{keys}}}user/{user}{only}@{domain} ")?;
+                if *is_announced {
+                    // It is connected with nobody until a node has told both sides. If no node does, it never is.
+                    write!(f, "'m:^:set:park_timeout={UNANNOUNCED}:NORMAL_CLEARING^park:' inline")
+                } else {
+                    write!(f, "'{}:{watched}' inline", mode.application())
+                }
             }
         }
     }
@@ -454,6 +483,20 @@ mod tests {
         assert!(whisper.contains("eavesdrop_whisper_bleg=true}") && whisper.ends_with(" inline"), "{whisper}");
         assert!(!placing(supervises(Mode::Listen)).contains("whisper"));
         assert!(placing(supervises(Mode::Barge)).contains("'three_way:"));
+    }
+
+    #[test]
+    fn nobody_listens_before_both_sides_were_told_if_they_are_to_be() {
+        let (leg, watched) = (Uuid::nil(), Uuid::max());
+        for (mode, application) in
+            [(Mode::Listen, "eavesdrop"), (Mode::Whisper, "eavesdrop"), (Mode::Barge, "three_way")]
+        {
+            let said = placing(Then::Supervises { leg: watched, mode, is_announced: true });
+            assert!(said.ends_with("@acme.test 'm:^:set:park_timeout=25:NORMAL_CLEARING^park:' inline"), "{said}");
+            assert!(!said.contains(&watched.to_string()) && !said.contains("three_way"), "{said}");
+            let then = Order::TakePart { leg, watched, mode }.to_string();
+            assert_eq!(then, format!("uuid_transfer {leg} 'm:^:sleep:700^{application}:{watched}' inline"));
+        }
     }
 
     #[test]

@@ -6,12 +6,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use chrono::{TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::{
     Control,
-    command::{Order, Placing, Then},
+    command::{Mode, Order, Placing, Then},
     job::{CallJob, JobState},
     line::Untaken,
     store,
@@ -21,6 +22,7 @@ use crate::{
     model::error::Result,
     switch::live::{
         Live, Watched,
+        leg::Phase,
         names::Extension,
         said::{Happened, Tap, What},
         show::Scope,
@@ -99,30 +101,72 @@ pub fn place(control: &Arc<Control>, api: &Api, live: &Arc<Live>, ready: Ready, 
     let hear = Wait::new(&watched);
     tokio::spawn(async move {
         let supervised = match &then {
-            Then::Supervises { leg, is_announced, .. } => Some(Supervised { leg: *leg, is_announced: *is_announced }),
+            Then::Supervises { leg, mode, is_announced } => {
+                Some(Supervised { leg: *leg, mode: *mode, is_to_be_told: *is_announced })
+            }
             Then::Calls { .. } => None,
         };
-        let follow = Follow { control, api, live, watched, job };
-        let placing = Placing { leg: follow.job.id, user, number, domain, has_several, seconds: RINGS, then };
-        let begun = follow.control.begin(&follow.api, &follow.watched, &Order::Place(placing)).await;
-        let command = match begun {
-            Ok(command) => Some(command),
-            Err(Untaken::Refused(_) | Untaken::Away) => {
-                return follow.note(JobState::Ended, Some("SWITCH_AWAY")).await;
-            }
-            // It may have been taken: then its events come.
-            Err(Untaken::Unanswered) => None,
+        let (notes, noted) = mpsc::channel(AT_MOST);
+        let writes = write(api.clone(), job.clone(), noted);
+        let follow = Follow { control, api, live, watched, job, notes };
+        let followed = async move {
+            let placing = Placing { leg: follow.job.id, user, number, domain, has_several, seconds: RINGS, then };
+            let begun = follow.control.begin(&follow.api, &follow.watched, &Order::Place(placing)).await;
+            let command = match begun {
+                Ok(command) => Some(command),
+                Err(Untaken::Refused(_) | Untaken::Away) => {
+                    return follow.note(JobState::Ended, Some("SWITCH_AWAY"));
+                }
+                // It may have been taken: then its events come.
+                Err(Untaken::Unanswered) => None,
+            };
+            let followed = follow.follow(hear, command, supervised);
+            let _ = tokio::time::timeout(LONGEST, followed).await;
         };
-        let followed = follow.follow(hear, command, supervised);
-        let _ = tokio::time::timeout(LONGEST, followed).await;
+        tokio::join!(followed, writes);
     });
+}
+
+/// What was heard of a job's call.
+struct Noted {
+    state: JobState,
+    cause: Option<String>,
+    at: DateTime<Utc>,
+}
+
+/// More than a job has states. What is heard several times is noted several times.
+const AT_MOST: usize = 64;
+/// The pauses between tries to write a job's state grow from this one to the other.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// For how long it is tried. Jobs are kept for a week.
+const WRITES: TimeDelta = TimeDelta::days(1);
+
+/// Writes what is heard of a job, in that order and with its time, as soon as the database takes it.
+async fn write(api: Api, job: CallJob, mut noted: mpsc::Receiver<Noted>) {
+    while let Some(Noted { state, cause, at }) = noted.recv().await {
+        let mut pause = FIRST_PAUSE;
+        while let Err(error) =
+            store::move_on(api.pool(), job.tenant_id, job.id, state, cause.as_deref(), Some(at)).await
+        {
+            if Utc::now() - at > WRITES {
+                tracing::warn!(%error, job = %job.id, "the state of a call could not be kept");
+                return;
+            }
+            tracing::debug!(%error, job = %job.id, "the state of a call can't be kept yet");
+            // Not all of them at the same moment.
+            tokio::time::sleep(pause.mul_f64(rand::random_range(0.5..1.0))).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
 }
 
 /// The leg that a supervisor takes part in.
 struct Supervised {
     leg: Uuid,
-    /// Whether both sides are to hear that.
-    is_announced: bool,
+    mode: Mode,
+    /// Whether both sides are still to be told that, before anybody hears them.
+    is_to_be_told: bool,
 }
 
 struct Follow {
@@ -131,39 +175,53 @@ struct Follow {
     live: Arc<Live>,
     watched: Arc<Watched>,
     job: CallJob,
+    notes: mpsc::Sender<Noted>,
 }
 
 impl Follow {
-    async fn note(&self, state: JobState, cause: Option<&str>) {
-        let noted = store::move_on(self.api.pool(), self.job.tenant_id, self.job.id, state, cause).await;
-        if let Err(error) = noted {
-            tracing::debug!(%error, job = %self.job.id, "the state of a call could not be kept");
+    /// Never waits: events would be missed.
+    fn note(&self, state: JobState, cause: Option<&str>) {
+        let noted = Noted { state, cause: cause.map(ToOwned::to_owned), at: Utc::now() };
+        if self.notes.try_send(noted).is_err() {
+            tracing::warn!(job = %self.job.id, ?state, "the state of a call could not be kept");
         }
     }
 
-    async fn follow(&self, mut hear: Wait, command: Option<Uuid>, supervised: Option<Supervised>) {
+    async fn follow(&self, mut hear: Wait, command: Option<Uuid>, mut supervised: Option<Supervised>) {
         let leg = self.job.id;
         let mut looks = tokio::time::interval(LOOK_EVERY);
         looks.reset();
         let mut is_up = false;
+        let mut heard = None;
         loop {
             let said = tokio::select! {
                 said = hear.next() => said,
                 _ = looks.tick() => {
                     if is_over(&self.live, &self.watched, &self.job) {
-                        return self.note(JobState::Ended, None).await;
+                        return self.note(JobState::Ended, None);
+                    }
+                    // That it waits may not have been heard.
+                    if !self.tell(supervised.as_mut().filter(|_| self.waits())).await {
+                        return self.note(JobState::Ended, Some("NOT_ANNOUNCED"));
                     }
                     continue;
                 }
             };
             let Some(said) = said else { return };
             if let Some(cause) = wait::ended(&said.what, leg) {
-                return self.note(JobState::Ended, cause).await;
+                return self.note(JobState::Ended, cause);
             }
+            let mut note = |state| {
+                // Some things are said again and again. Only the first is news.
+                if heard < Some(state) {
+                    heard = Some(state);
+                    self.note(state, None);
+                }
+            };
             match &said.what {
                 What::Job(of, answer) if Some(*of) == command => {
                     if let Some(cause) = answer.strip_prefix("-ERR") {
-                        return self.note(JobState::Ended, Some(cause.trim())).await;
+                        return self.note(JobState::Ended, Some(cause.trim()));
                     }
                 }
                 // Once the own phone has answered: another supervisor may listen already.
@@ -173,32 +231,49 @@ impl Follow {
                         && tapped.by == Tap::Listener
                         && supervised.as_ref().is_some_and(|supervised| supervised.leg == tapped.leg) =>
                 {
-                    self.note(JobState::Answered, None).await;
+                    note(JobState::Answered);
                 }
                 what => match wait::of(what, leg) {
-                    Some(Happened::Created) => self.note(JobState::RingingAgent, None).await,
+                    Some(Happened::Created) => note(JobState::RingingAgent),
                     Some(Happened::Answered) => {
                         is_up = true;
-                        if !self.announce(supervised.as_ref()).await {
-                            return self.note(JobState::Ended, Some("NOT_ANNOUNCED")).await;
-                        }
-                        self.note(JobState::Ringing, None).await;
+                        note(JobState::Ringing);
                     }
-                    Some(Happened::Bridged { .. }) => self.note(JobState::Answered, None).await,
+                    // Not as soon as it has answered: a leg that is sent elsewhere while `originate` still has it ends with ORIGINATOR_CANCEL.
+                    Some(Happened::Parked) => {
+                        if !self.tell(supervised.as_mut()).await {
+                            return self.note(JobState::Ended, Some("NOT_ANNOUNCED"));
+                        }
+                    }
+                    Some(Happened::Bridged { .. }) => note(JobState::Answered),
                     _ => {}
                 },
             }
         }
     }
 
-    /// Has both sides hear that a supervisor is there, if the tenant wants that. If it can't be, the supervisor has to leave: `false`.
-    async fn announce(&self, supervised: Option<&Supervised>) -> bool {
-        let Some(Supervised { leg, .. }) = supervised.filter(|supervised| supervised.is_announced) else { return true };
-        let announced = self.control.tell(&self.api, &self.watched, &Order::Announce(*leg)).await;
-        if announced.is_err() {
-            let _ = self.control.tell(&self.api, &self.watched, &Order::HangUp(self.job.id)).await;
+    /// Whether the own phone waits, as live state has it.
+    fn waits(&self) -> bool {
+        let known = self.watched.known();
+        known.state.calls.leg(self.job.id).is_some_and(|leg| leg.phase == Phase::Parked)
+    }
+
+    /// If both sides are to be told that a supervisor will hear them: tells them, and then has the supervisor's phone, which waits, take part.
+    /// If either can't be, the supervisor has to leave: `false`.
+    async fn tell(&self, supervised: Option<&mut Supervised>) -> bool {
+        let Some(supervised) = supervised.filter(|supervised| supervised.is_to_be_told) else { return true };
+        supervised.is_to_be_told = false;
+        let Supervised { leg: watched, mode, .. } = *supervised;
+        let leg = self.job.id;
+        let told = async {
+            self.control.tell(&self.api, &self.watched, &Order::Announce(watched)).await?;
+            self.control.tell(&self.api, &self.watched, &Order::TakePart { leg, watched, mode }).await
+        };
+        let is_told = told.await.is_ok();
+        if !is_told {
+            let _ = self.control.tell(&self.api, &self.watched, &Order::HangUp(leg)).await;
         }
-        announced.is_ok()
+        is_told
     }
 }
 
@@ -219,7 +294,7 @@ pub async fn now(api: &Api, live: &Live, mut job: CallJob) -> Result<CallJob> {
     }
     let watched = live.switches().into_iter().find(|watched| watched.switch == job.switch_id);
     if watched.is_none_or(|watched| is_over(live, &watched, &job)) {
-        store::move_on(api.pool(), job.tenant_id, job.id, JobState::Ended, None).await?;
+        store::move_on(api.pool(), job.tenant_id, job.id, JobState::Ended, None, None).await?;
         job = store::get(api.pool(), Some(job.tenant_id), job.id, None).await?.unwrap_or(job);
     }
     Ok(job)

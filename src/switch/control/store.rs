@@ -1,5 +1,6 @@
 //! The SQL of acting on calls.
 
+use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
@@ -113,26 +114,35 @@ pub async fn get(
     .await
 }
 
-/// Moves a job on. What comes late changes nothing.
+/// Moves a job on. `at`: when that was; now if absent. What comes late tells when it was answered and why it ended, and changes nothing else: a
+/// node that was asked meanwhile may have seen only that the call is over.
 pub async fn move_on(
     db: impl PgExecutor<'_>,
     tenant: Uuid,
     id: Uuid,
     state: JobState,
     cause: Option<&str>,
+    at: Option<DateTime<Utc>>,
 ) -> sqlx::Result<()> {
     sqlx::query!(
-        "update call_jobs
-            set state = $3, cause = $4, changed_at = now(),
-                answered_at = coalesce(answered_at, case when $3 = 'answered' then now() end),
-                ended_at = case when $3 = 'ended' then now() end
-          where tenant_id = $1 and id = $2
-            and array_position(array['queued', 'ringing_agent', 'ringing', 'answered', 'ended'], state)
-              < array_position(array['queued', 'ringing_agent', 'ringing', 'answered', 'ended'], $3)",
+        "with said as (select coalesce($5::timestamptz, now()) as at),
+              job as (select id, array_position(array['queued', 'ringing_agent', 'ringing', 'answered', 'ended'], state)
+                               < array_position(array['queued', 'ringing_agent', 'ringing', 'answered', 'ended'], $3::text) as is_news
+                        from call_jobs where tenant_id = $1 and id = $2)
+         update call_jobs c
+            set state = case when job.is_news then $3::text else c.state end,
+                changed_at = case when job.is_news then said.at when $3::text = 'ended' then least(c.changed_at, said.at) else c.changed_at end,
+                cause = coalesce(c.cause, $4::text),
+                answered_at = coalesce(c.answered_at, case when $3::text = 'answered' then said.at end),
+                ended_at = case when $3::text = 'ended' then least(c.ended_at, said.at) else c.ended_at end
+           from job, said
+          where c.tenant_id = $1 and c.id = job.id
+            and (job.is_news or ($3::text = 'answered' and c.answered_at is null) or ($3::text = 'ended' and c.cause is null and $4::text is not null))",
         tenant,
         id,
         state as JobState,
-        cause
+        cause,
+        at
     )
     .execute(db)
     .await?;

@@ -83,6 +83,7 @@ async fn deed(db: &mut PgConnection, found: &Found, play: &Play, order: &Order) 
         | Order::Connect(..)
         | Order::Join(..)
         | Order::Announce(_)
+        | Order::TakePart { .. }
         | Order::SendOutside { .. }
         | Order::HoldPlace { .. }
         | Order::CallBack { .. }

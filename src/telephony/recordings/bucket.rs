@@ -18,7 +18,7 @@ use object_store::{
 /// The smallest part that S3 takes of an upload in parts (but for the last). What is smaller is sent in one request.
 const PART: usize = 5 << 20;
 /// How long one request may take: a part of an upload over a slow line.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// A sender tries again by itself, so a request is repeated only over a hiccup of the store.
 const RETRIES: RetryConfig = RetryConfig {
     backoff: object_store::BackoffConfig {
@@ -82,7 +82,7 @@ impl Bucket {
     }
 
     fn path(&self, name: &str) -> Path {
-        name.split('/').fold(self.folder.clone(), |path, part| path.join(part))
+        name.split('/').fold(self.folder.clone(), Path::join)
     }
 
     /// Begins to write an object. It is there once [`finish`](Self::finish) has returned, and not before.

@@ -241,7 +241,8 @@ impl Follow {
                     }
                     // Not as soon as it has answered: a leg that is sent elsewhere while `originate` still has it ends with ORIGINATOR_CANCEL.
                     Some(Happened::Parked) => {
-                        if !self.tell(supervised.as_mut()).await {
+                        let is_told = self.tell(supervised.as_mut()).await;
+                        if !is_told {
                             return self.note(JobState::Ended, Some("NOT_ANNOUNCED"));
                         }
                     }

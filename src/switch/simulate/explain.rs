@@ -105,7 +105,7 @@ pub async fn explain(db: &mut PgConnection, ask: &Question<'_>) -> Result<Option
     Ok(follow(db, ask, None).await?.map(|(explanation, _)| explanation))
 }
 
-fn unreadable(error: PlanError) -> Error {
+fn unreadable(error: &PlanError) -> Error {
     tracing::error!(%error, "a call could not be explained");
     Error::Fault("a tenant's plan can't be read")
 }
@@ -126,7 +126,7 @@ pub async fn follow(
         // The plan decides what else must be read, so the first query reads the plan.
         let Some(first) = call_store::dialled(&mut *db, ask.tenant, None, -1).await? else { return Ok(None) };
         let Some(plan) = first.plan else { return Ok(None) };
-        let plan = Plan::read(plan, None).await.map_err(unreadable)?;
+        let plan = Plan::read(plan, None).await.map_err(|error| unreadable(&error))?;
         let read = Dialled::read(&dialled, &plan);
         let name = read.needs(caller.as_ref()).map(str::to_ascii_lowercase);
         let arrives = arrives.filter(|_| steps.is_empty());

@@ -220,10 +220,7 @@ async fn show(mut visitor: Visitor, name: Path<String>) -> Page {
     visitor.shell.below("help.title", "/help", text.title.clone());
     let wanted = visitor.in_query("extension").unwrap_or_default().trim().chars().take(40).collect::<String>();
     let is_checked = topic.name == "trouble" && may_check(&actor);
-    let check = match is_checked {
-        true if !wanted.is_empty() => Some(check(&visitor, &actor, &wanted).await?),
-        _ => None,
-    };
+    let check = if is_checked && !wanted.is_empty() { Some(check(&visitor, &actor, &wanted).await?) } else { None };
     let s = &visitor.shell;
     let parts = text.parts.iter().map(|part| {
         let steps = part.steps.iter().map(|step| pieces(step)).collect();

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// A phone that is registered now.
-pub struct Device {
+pub struct Registered {
     pub extension: String,
     pub device: String,
     pub transport: String,
@@ -25,7 +25,7 @@ pub struct Device {
 }
 
 /// A phone number that they call out with.
-pub struct Number {
+pub struct CallsWith {
     pub id: String,
     pub number: String,
     pub used: i64,
@@ -35,15 +35,15 @@ pub struct Number {
 
 #[derive(Default)]
 pub struct Reached {
-    pub devices: Vec<Device>,
-    pub numbers: Vec<Number>,
+    pub devices: Vec<Registered>,
+    pub numbers: Vec<CallsWith>,
 }
 
-fn number(s: &Shell, number: &Value) -> Number {
+fn number(s: &Shell, number: &Value) -> CallsWith {
     let text = |field: &str| number[field].as_str().unwrap_or_default();
     let countries = number["allowed_countries"].as_array();
     let countries = countries.map(|all| all.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "));
-    Number {
+    CallsWith {
         id: text("id").to_owned(),
         number: formatted(text("number")),
         used: number["calls_made_today"].as_i64().unwrap_or_default(),
@@ -52,9 +52,9 @@ fn number(s: &Shell, number: &Value) -> Number {
     }
 }
 
-fn device(registration: &Value) -> Device {
+fn device(registration: &Value) -> Registered {
     let text = |field: &str| registration[field].as_str().unwrap_or_default();
-    Device {
+    Registered {
         extension: text("extension").to_owned(),
         device: text("device").to_owned(),
         transport: text("transport").to_uppercase(),
@@ -70,7 +70,7 @@ pub async fn of(visitor: &Visitor, actor: &Actor, agent: &Agent) -> Result<Reach
     let numbers = body["numbers"].as_array().into_iter().flatten().map(|one| number(&visitor.shell, one)).collect();
     let mut devices = Vec::new();
     for extension in &agent.extensions {
-        let path = with(&named(actor, tenant, "/v1/live/registrations"), "extension", &extension.number.to_string());
+        let path = with(&named(actor, tenant, "/v1/live/registrations"), "extension", &extension.number.clone());
         let found = visitor.ask(Ask::get(path)).await.map_err(turned)?.body;
         devices.extend(found["items"].as_array().into_iter().flatten().map(device));
     }

@@ -97,7 +97,7 @@ async fn answer(kept: web::Data<Kept>, request: HttpRequest, body: web::Bytes) -
         ("POST", Some(id), None) => {
             let parts = kept.uploads.lock().unwrap().remove(id).unwrap();
             // S3 refuses parts that are smaller than 5 MiB, but for the last.
-            let last = parts.len() as u32;
+            let last = parts.keys().copied().max().unwrap_or_default();
             assert!(parts.iter().all(|(number, part)| *number == last || part.len() >= 5 << 20));
             kept.objects.lock().unwrap().insert(name, parts.into_values().flatten().collect());
             xml("<CompleteMultipartUploadResult><ETag>\"whole\"</ETag></CompleteMultipartUploadResult>".into())

@@ -401,6 +401,7 @@ async fn a_client_hears_what_happens_while_postgres_is_away() {
 
 #[actix_web::test]
 async fn whoever_came_a_short_time_ago_looks_at_what_goes_on_and_listens_anew_while_postgres_is_away() {
+    const LIST: &str = "/v1/live/registrations";
     let cluster = tokio::task::spawn_blocking(Cluster::start).await.unwrap();
     let database = Database::on(&cluster).await;
     let node = Node::start(&database).await;
@@ -424,7 +425,6 @@ async fn whoever_came_a_short_time_ago_looks_at_what_goes_on_and_listens_anew_wh
     let manager = person(&node, Some(tenant), Role::Manager, "manager@acme.test").await;
     let ended = person(&node, Some(tenant), Role::Manager, "ended@acme.test").await;
     let with_key = async |key: &str, path: &str| node.api_with("GET", path, &[("X-API-Key", key)], Value::Null).await;
-    const LIST: &str = "/v1/live/registrations";
     let since = Instant::now();
     while with_key(&stays, LIST).await.json()["items"][0]["extension"] != "1000" {
         assert!(since.elapsed() < Duration::from_mins(1), "the phone is not there");

@@ -52,10 +52,14 @@ pub async fn show_call(
     let (id, only) = (path.into_inner(), actor.only_own());
     let mut db = api.read(&actor).await?;
     let mut found = store::get(&mut db, tenant, id, only, false).await?;
-    if found.is_none()
-        && let Some(other) = written_store::call_of(api.pool(), tenant, id).await?
-    {
-        found = store::get(&mut db, tenant, other, only, false).await?;
+    if found.is_none() {
+        // Nobody waits for a connection with another in hand.
+        drop(db);
+        let other = written_store::call_of(api.pool(), tenant, id).await?;
+        db = api.read(&actor).await?;
+        if let Some(other) = other {
+            found = store::get(&mut db, tenant, other, only, false).await?;
+        }
     }
     let Some((mut call, mut story)) = found else {
         let kept = written_store::get(&mut db, tenant, id, false).await?;

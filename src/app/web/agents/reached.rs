@@ -70,7 +70,7 @@ pub async fn of(visitor: &Visitor, actor: &Actor, agent: &Agent) -> Result<Reach
     let numbers = body["numbers"].as_array().into_iter().flatten().map(|one| number(&visitor.shell, one)).collect();
     let mut devices = Vec::new();
     for extension in &agent.extensions {
-        let path = with(&named(actor, tenant, "/v1/live/registrations"), "extension", &extension.number.clone());
+        let path = with(&named(actor, tenant, "/v1/live/registrations"), "extension", &extension.number);
         let found = visitor.ask(Ask::get(path)).await.map_err(turned)?.body;
         devices.extend(found["items"].as_array().into_iter().flatten().map(device));
     }

@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::{Turned, Visitor};
 use crate::{
     app::inside::Inside,
-    http::problem::Problem,
+    http::problem::{Problem, Reason},
     tenancy::auth::{
         actor::{COOKIE, CSRF_HEADER},
         session,
@@ -171,6 +171,12 @@ fn problem(error: &actix_web::Error, status: StatusCode) -> Problem {
         None if status.is_server_error() => Problem::internal(error),
         None => Code::FormIncomplete.into(),
     }
+}
+
+/// What a page says of a refusal beside its form. A refusal that no form could change is a page of its own.
+pub fn refusal(problem: Problem) -> Result<Reason, Turned> {
+    let reason = problem.reason();
+    if reason.why.code == Code::Unauthorized || problem.log_id().is_some() { Err(turned(problem)) } else { Ok(reason) }
 }
 
 /// A refusal as a page: whoever isn't signed in (any more) is led to the sign-in.

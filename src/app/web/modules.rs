@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::{
     Form, Page, Shell, Turned, Visitor,
-    ask::{Ask, turned},
+    ask::{Ask, refusal, turned},
     calls::moment,
     confirm::Confirm,
     done, html,
@@ -24,13 +24,12 @@ use super::{
 use crate::{
     http::problem::Problem,
     model::error::Error,
-    tenancy::auth::rules::{Level, Resource},
+    tenancy::{
+        auth::rules::{Level, Resource},
+        clusters::configuration::FILES,
+    },
     text::Code,
 };
-
-/// The modules whose configuration a cluster can set (`tenancy/clusters/configuration.rs`).
-const NAMES: [&str; 5] =
-    ["sofia.conf", "voicemail.conf", "local_stream.conf", "json_cdr.conf", "post_load_modules.conf"];
 
 pub fn pages(config: &mut ServiceConfig) {
     config.service(list).service(show).service(save).service(reset_page).service(reset);
@@ -64,7 +63,7 @@ struct OnePage<'a> {
 }
 
 fn name_of(name: &str) -> Result<&'static str, Turned> {
-    let known = NAMES.into_iter().find(|known| *known == name);
+    let known = FILES.into_iter().find(|known| *known == name);
     known.ok_or_else(|| Problem::from(Code::PageNotFound).into())
 }
 
@@ -94,7 +93,7 @@ async fn set(visitor: &Visitor, id: Uuid, name: &str) -> Result<Option<Value>, T
 async fn list(mut visitor: Visitor, id: Path<Uuid>) -> Page {
     let cluster = arrive(&mut visitor, *id, Level::Read, None).await?;
     let all = visitor.all_of(&format!("/v1/clusters/{id}/configuration")).await.map_err(turned)?.items;
-    let rows = NAMES.map(|name| {
+    let rows = FILES.map(|name| {
         let own = all.iter().find(|one| one["name"] == name);
         Row { name, at: own.and_then(|own| moment(&own["updated_at"])), is_set: own.is_some() }
     });
@@ -132,22 +131,15 @@ async fn save(mut visitor: Visitor, path: Path<(Uuid, String)>, sent: Sent) -> P
         Err(error) => form.refuse(error),
         Ok(version) => {
             let path = format!("/v1/clusters/{id}/configuration/{name}");
-            // One that was not set has no version yet.
             let ask = Ask::new(Method::PUT, path).json(&json!({ "xml": form.raw("xml") }));
-            match visitor.ask(ask.if_match(Some(version).filter(|version| *version > 0))).await {
+            match visitor.ask(ask.if_match(Some(version))).await {
                 Ok(answer) => {
                     let diff = answer.body["diff"].as_str().unwrap_or_default().to_owned();
                     let told = Kept::Told(vec![(name.to_owned(), diff)]);
                     let shown = keep_apart(&visitor.api, visitor.session()?, &told).await?;
                     return Ok(see_other(&format!("/platform/clusters/{id}/modules/{name}?shown={shown}")));
                 }
-                Err(problem) => {
-                    let reason = problem.reason();
-                    if reason.why.code == Code::Unauthorized || problem.log_id().is_some() {
-                        return Err(turned(problem));
-                    }
-                    form.refuse_for(reason);
-                }
+                Err(problem) => form.refuse_for(refusal(problem)?),
             }
         }
     }
@@ -196,12 +188,6 @@ async fn reset(mut visitor: Visitor, path: Path<(Uuid, String)>, sent: Sent) -> 
     let ask = Ask::new(Method::DELETE, format!("/v1/clusters/{id}/configuration/{name}")).if_match(Some(version));
     match visitor.ask(ask).await {
         Ok(_) => Ok(done(&format!("/platform/clusters/{id}/modules"), "thing.was_saved")),
-        Err(problem) => {
-            let why = problem.reason().why;
-            if why.code == Code::Unauthorized || problem.log_id().is_some() {
-                return Err(turned(problem));
-            }
-            question.again(Error::Refused(why))
-        }
+        Err(problem) => question.again(Error::Refused(refusal(problem)?.why)),
     }
 }

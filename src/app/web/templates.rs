@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::{
     Form, Page, Shell, Turned, Visitor,
-    ask::{Ask, turned},
+    ask::{Ask, refusal, turned},
     audit::{Field, changes},
     calls::moment,
     confirm::Confirm,
@@ -21,7 +21,7 @@ use super::{
     sign_in::Sent,
 };
 use crate::{
-    http::problem::Problem,
+    model::error::Error,
     tenancy::auth::rules::{Level, Resource},
     text::Code,
 };
@@ -181,16 +181,6 @@ fn read(form: &mut Form) -> Option<Value> {
     }
 }
 
-/// A refusal is shown at the form, unless it is none that its text could change.
-fn refused(form: &mut Form, problem: Problem) -> Result<(), Turned> {
-    let reason = problem.reason();
-    if reason.why.code == Code::Unauthorized || problem.log_id().is_some() {
-        return Err(turned(problem));
-    }
-    form.refuse_for(reason);
-    Ok(())
-}
-
 #[post("/platform/templates/new")]
 async fn new_send(mut visitor: Visitor, sent: Sent) -> Page {
     let mut form = Form::of(sent.into_inner());
@@ -203,7 +193,7 @@ async fn new_send(mut visitor: Visitor, sent: Sent) -> Page {
                 let to = format!("/platform/templates/{}", in_path(&text(&made.body, "name")));
                 return Ok(done(&to, "thing.was_added"));
             }
-            Err(problem) => refused(&mut form, problem)?,
+            Err(problem) => form.refuse_for(refusal(problem)?),
         }
     }
     page(&visitor, &Value::Null, &form, StatusCode::UNPROCESSABLE_ENTITY).await
@@ -233,7 +223,7 @@ async fn save(mut visitor: Visitor, name: Path<String>, sent: Sent) -> Page {
             let ask = Ask::new(Method::PUT, path).json(&changed).if_match(Some(version));
             match visitor.ask(ask).await {
                 Ok(_) => return Ok(done(&format!("/platform/templates/{}", in_path(&name)), "thing.was_saved")),
-                Err(problem) => refused(&mut form, problem)?,
+                Err(problem) => form.refuse_for(refusal(problem)?),
             }
         }
         (Ok(_), None) => {}
@@ -279,12 +269,6 @@ async fn delete_send(mut visitor: Visitor, name: Path<String>, sent: Sent) -> Pa
     let path = format!("/v1/templates/{}", in_path(&name));
     match visitor.ask(Ask::new(Method::DELETE, path).if_match(Some(version))).await {
         Ok(_) => Ok(done("/platform/templates", "thing.was_deleted")),
-        Err(problem) => {
-            let why = problem.reason().why;
-            if why.code == Code::Unauthorized || problem.log_id().is_some() {
-                return Err(turned(problem));
-            }
-            question(&visitor, &template).again(crate::model::error::Error::Refused(why))
-        }
+        Err(problem) => question(&visitor, &template).again(Error::Refused(refusal(problem)?.why)),
     }
 }

@@ -6,14 +6,11 @@ use serde_json::{Value, json};
 
 use super::{
     Page, Shell, Visitor,
-    ask::{Ask, turned, with},
+    ask::{Ask, refusal, with},
     fields::word,
     ok, wrong,
 };
-use crate::{
-    tenancy::auth::rules::{Level, Resource, Role},
-    text::Code,
-};
+use crate::tenancy::auth::rules::{Level, Resource, Role};
 
 pub fn pages(config: &mut ServiceConfig) {
     config.service(tester);
@@ -132,10 +129,7 @@ async fn tester(mut visitor: Visitor) -> Page {
             ok(&page)
         }
         Err(problem) => {
-            let reason = problem.reason();
-            if reason.why.code == Code::Unauthorized || problem.log_id().is_some() {
-                return Err(turned(problem));
-            }
+            let reason = refusal(problem)?;
             let why = page.s.why(&reason.why).into_owned();
             page.wrong = Some((reason.field.unwrap_or_default(), why));
             wrong(&page)

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::{
     Form, Page, Shell, Visitor,
-    ask::{Ask, Listed, turned, with},
+    ask::{Ask, Listed, refusal, turned, with},
     done, html,
     import::read,
     kept::{Kept, keep_apart},
@@ -125,11 +125,7 @@ async fn numbers_send(mut visitor: Visitor, sent: Multipart) -> Page {
             }
         }
         Err(problem) => {
-            let told = problem.reason();
-            if told.why.code == Code::Unauthorized || problem.log_id().is_some() {
-                return Err(turned(problem));
-            }
-            page.whole = Some(s.reason(&told));
+            page.whole = Some(s.reason(&refusal(problem)?));
         }
     }
     html(StatusCode::UNPROCESSABLE_ENTITY, &page)
@@ -309,13 +305,7 @@ async fn rates_send(mut visitor: Visitor, id: Path<Uuid>, sent: Multipart) -> Pa
             return Ok(see_other(&format!("{page}?looked={looked}")));
         }
         Ok(answer) => Ok(answer.body),
-        Err(problem) => {
-            let told = problem.reason();
-            if told.why.code == Code::Unauthorized || problem.log_id().is_some() {
-                return Err(turned(problem));
-            }
-            Err(visitor.shell.reason(&told))
-        }
+        Err(problem) => Err(visitor.shell.reason(&refusal(problem)?)),
     };
     let mut page = rates_of(&visitor, *id).await?;
     page.sheet = sheet;

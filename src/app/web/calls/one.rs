@@ -18,7 +18,7 @@ use super::{
 use crate::{
     app::web::{
         Form, Page, Shell, Visitor,
-        ask::{Ask, turned},
+        ask::{Ask, refusal, turned},
         done, html, live, recordings,
         resource::formatted,
         sign_in::Sent,
@@ -311,11 +311,8 @@ async fn save(visitor: Visitor, id: Path<Uuid>, sent: Sent) -> Page {
     };
     match saved {
         Ok(()) => Ok(done(&format!("/app/calls/{id}"), "thing.was_saved")),
-        Err(problem) if problem.reason().why.code == Code::Unauthorized || problem.log_id().is_some() => {
-            Err(turned(problem))
-        }
         Err(problem) => {
-            form.refuse_for(problem.reason());
+            form.refuse_for(refusal(problem)?);
             page(visitor, *id, Some(form), StatusCode::UNPROCESSABLE_ENTITY).await
         }
     }

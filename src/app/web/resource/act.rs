@@ -18,7 +18,7 @@ use super::{
 use crate::{
     app::web::{
         Form, Page, Turned, Visitor,
-        ask::{Ask, turned},
+        ask::{Ask, refusal, turned},
         confirm::{Confirm, Obstacle, user_of},
         done, html, in_path,
         kept::{Kept, keep_apart},
@@ -84,13 +84,7 @@ pub async fn delete(visitor: Visitor, id: Path<String>, sending: Sending, spec: 
                 .collect();
             crate::app::web::wrong(&question)
         }
-        Err(problem) => {
-            let why = problem.reason().why;
-            if why.code == Code::Unauthorized || problem.log_id().is_some() {
-                return Err(turned(problem));
-            }
-            question(&at, &id, &thing).again(Error::Refused(why))
-        }
+        Err(problem) => question(&at, &id, &thing).again(Error::Refused(refusal(problem)?.why)),
     }
 }
 

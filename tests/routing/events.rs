@@ -433,13 +433,13 @@ async fn whoever_came_a_short_time_ago_looks_at_what_goes_on_and_listens_anew_wh
     for person in [&manager, &ended] {
         assert_eq!(person.ask(&node, "GET", LIST, Value::Null).await.status, 200);
     }
+    let remembered = &node.app.auth.remembered;
+    let all = remembered.all().len();
     // Both are revoked behind this node's back, as another node does it.
     let mut db = database.connect().await;
     sqlx::query("delete from api_keys where id = $1").bind(revoked).execute(&mut db).await.unwrap();
     sqlx::query("update users set status = 'suspended' where id = $1").bind(ended.id).execute(&mut db).await.unwrap();
     drop(db);
-    let remembered = &node.app.auth.remembered;
-    let all = remembered.all().len();
     let since = Instant::now();
     while remembered.all().len() > all - 2 {
         assert!(since.elapsed() < Duration::from_secs(20), "what was revoked is remembered");

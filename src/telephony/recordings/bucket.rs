@@ -85,7 +85,7 @@ impl Bucket {
         name.split('/').fold(self.folder.clone(), Path::join)
     }
 
-    /// Begins to write an object. It is there once [`finish`](Self::finish) has returned, and not before.
+    /// Begins to write an object. It is there once [`Upload::finish`] has returned, and not before.
     pub fn begin(&self, name: &str) -> Upload {
         let writer = BufWriter::with_capacity(Arc::clone(&self.store), self.path(name), PART);
         Upload { writer: writer.with_max_concurrency(1) }

@@ -148,21 +148,26 @@ impl Chromium {
     }
 
     pub async fn text(&self) -> String {
-        self.page.find(Locator::Css("body")).await.unwrap().text().await.unwrap()
+        loop {
+            // Between two pages, there is no body element, or it is another one now.
+            if let Ok(body) = self.page.find(Locator::Css("body")).await
+                && let Ok(seen) = body.text().await
+            {
+                return seen;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// Waits until the page shows this text.
     pub async fn sees(&self, text: &str) {
         let began = Instant::now();
         loop {
-            // Between two pages, there is no body element.
-            if let Ok(body) = self.page.find(Locator::Css("body")).await
-                && let Ok(seen) = body.text().await
-                && seen.contains(text)
-            {
+            let seen = self.text().await;
+            if seen.contains(text) {
                 return;
             }
-            assert!(began.elapsed() < Duration::from_mins(1), "no {text:?} in {}", self.text().await);
+            assert!(began.elapsed() < Duration::from_mins(1), "no {text:?} in {seen}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }

@@ -437,7 +437,8 @@ async function over() {
   document.getElementById("act-said").textContent = acts.w("over");
   for (let turn = 0; turn < 30; turn += 1) {
     const answer = await fetch(`/v1/calls/${only}?${whose}`, { headers: { Accept: "application/json" } }).catch(() => null);
-    if (answer?.ok) { window.location.reload(); return; }
+    // 202: only what people wrote about it is there yet.
+    if (answer?.status === 200) { window.location.reload(); return; }
     await new Promise((done) => { setTimeout(done, 2000); });
   }
   calls.empty.textContent = acts.w("no_record");

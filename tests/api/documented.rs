@@ -94,7 +94,7 @@ async fn whom_to_ask_is_said_and_refusals_are_described_once() {
 
 /// Operations whose answers no test can write down once: they differ with the time, the machine or a switch, are sound, or are asked of the
 /// account of somebody who is signed in.
-const WITHOUT: [&str; 19] = [
+const WITHOUT: [&str; 20] = [
     "/v1/admin/agents/{id}/",
     "/v1/agents/{id}/activity",
     "/v1/agents/{id}/wrap-up",

@@ -8,7 +8,7 @@ use crate::{
     app::web::kept_store,
     model::error::Result,
     node::changes::{self, Author, Changes},
-    telephony::{calls, carriers, usage},
+    telephony::{calls, carriers, reports, usage},
     tenancy::{auth, tenants},
 };
 
@@ -37,6 +37,9 @@ pub async fn run(changes: Changes) {
         }
         if let Err(error) = usage::work::compare(&changes, Utc::now()).await {
             tracing::warn!(%error, "what tenants used could not be compared with their limits");
+        }
+        if let Err(error) = reports::mails::send(&changes, Utc::now()).await {
+            tracing::warn!(%error, "reports could not be mailed");
         }
         if let Err(error) = kept_store::drop_expired(changes.pool()).await {
             tracing::warn!(%error, "what pages keep for a while could not be deleted");

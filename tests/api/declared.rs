@@ -330,6 +330,10 @@ async fn whoever_creates_the_same_again_is_told_the_id_of_the_first() {
         let Some(known_as) = kind.twice else {
             // Two of these may be alike: nothing but their ids tells them apart. Who reserves a number again keeps it.
             assert_eq!(again.status, 201, "{name}: {}", again.text());
+            if name == "reserved number" {
+                assert_eq!(again.json(), made.json(), "{name}");
+                assert_eq!(traces(&ground.database).await, before, "{name}: nothing changed");
+            }
             continue;
         };
         assert_eq!(again.status, 409, "{name}: {}", again.text());

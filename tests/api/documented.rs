@@ -92,6 +92,43 @@ async fn whom_to_ask_is_said_and_refusals_are_described_once() {
     assert_eq!(parts, 3);
 }
 
+#[actix_web::test]
+async fn the_contact_is_the_address_at_which_people_reach_the_node() {
+    let database = Database::new().await;
+    for (given, said) in [
+        (Some("https://pbx.acme.test/"), "https://pbx.acme.test"),
+        (Some("http://192.0.2.7:8080"), "http://192.0.2.7:8080"),
+    ] {
+        let node = Node::with(&database, |settings| settings.public_url = given.map(str::to_owned)).await;
+        let described = send(node.app.app_address, "GET", "/openapi.json", &[], b"").await.json();
+        assert_eq!(described["info"]["contact"]["url"], said);
+        assert_eq!(described["info"]["contact"]["name"], "Dialplane");
+        node.stop().await;
+    }
+}
+
+#[actix_web::test]
+async fn the_page_of_the_api_loads_nothing_from_elsewhere() {
+    let database = Database::new().await;
+    let node = Node::start(&database).await;
+    let ask = async |path: &str| send(node.app.app_address, "GET", path, &[], b"").await;
+    let page = ask("/docs").await;
+    assert_eq!((page.status, page.header("Content-Type")), (200, Some("text/html; charset=utf-8")));
+    let policy = page.header("Content-Security-Policy").unwrap();
+    assert!(policy.starts_with("default-src 'none'; script-src 'self';"), "{policy}");
+    let text = page.text();
+    assert!(!text.contains("://"), "{text}");
+    let loaded = text.split("src=\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect::<Vec<_>>();
+    assert_eq!(loaded.len(), 2, "{text}");
+    for path in loaded {
+        let script = ask(path).await;
+        assert_eq!(script.status, 200, "{path}");
+        assert!(script.header("Content-Type").unwrap().contains("javascript"), "{path}");
+        assert!(!script.body.is_empty(), "{path}");
+    }
+    node.stop().await;
+}
+
 /// Operations whose answers no test can write down once: they differ with the time, the machine or a switch, are sound, or are asked of the
 /// account of somebody who is signed in.
 const WITHOUT: [&str; 20] = [

@@ -477,6 +477,46 @@ async fn further_lists_are_filtered_by_what_their_items_say() {
     node.stop().await;
 }
 
+#[actix_web::test]
+async fn configurations_former_domains_and_mails_are_found_by_what_they_say() {
+    let database = Database::new().await;
+    let node = Node::start(&database).await;
+    let cluster = json!({ "name": "East", "region": "eu", "max_tenants": 10 });
+    let cluster = node.api("POST", "/v1/clusters", cluster).await.id();
+    for module in ["local_stream.conf", "voicemail.conf"] {
+        let xml = json!({ "xml": format!("<configuration name=\"{module}\"><settings/></configuration>") });
+        let put = node.api("PUT", &format!("/v1/clusters/{cluster}/configuration/{module}"), xml).await;
+        assert_eq!(put.status, 200, "{}", put.text());
+    }
+    let tenant = node.tenant("one.test").await;
+    for domain in ["two.test", "three.test"] {
+        let moved = node.api("PATCH", &format!("/v1/tenants/{tenant}"), json!({ "domain": domain })).await;
+        assert_eq!(moved.status, 200, "{}", moved.text());
+    }
+    let sandbox = node.api("POST", "/v1/tenants", json!({ "domain": "try.test", "sandbox": true })).await.id();
+    for email in ["ada@try.test", "bob@try.test"] {
+        let agent = json!({ "first_name": "Ada", "last_name": "L", "email": email });
+        let made = node.api("POST", &format!("/v1/admin/agents?tenant_id={sandbox}"), agent).await;
+        assert_eq!(made.status, 201, "{}", made.text());
+    }
+    for (list, count) in [
+        (format!("/v1/clusters/{cluster}/configuration?name=VOICE"), 1),
+        (format!("/v1/clusters/{cluster}/configuration?name=.conf&sort=-name"), 2),
+        (format!("/v1/clusters/{cluster}/configuration?name=acl"), 0),
+        (format!("/v1/tenants/{tenant}/former-domains?domain=ONE"), 1),
+        (format!("/v1/tenants/{tenant}/former-domains?domain=.test"), 2),
+        (format!("/v1/tenants/{tenant}/former-domains?domain=three"), 0),
+        (format!("/v1/sandbox/mails?tenant_id={sandbox}&to=ADA@try.test"), 1),
+        (format!("/v1/sandbox/mails?tenant_id={sandbox}&template=welcome"), 2),
+        (format!("/v1/sandbox/mails?tenant_id={sandbox}&to=ada@try.test&template=reset_password"), 0),
+    ] {
+        let answer = node.api("GET", &list, Value::Null).await;
+        assert_eq!(answer.status, 200, "{list}: {}", answer.text());
+        assert_eq!(answer.items().as_array().unwrap().len(), count, "{list}: {}", answer.text());
+    }
+    node.stop().await;
+}
+
 /// Lists with one order only: conversations are read from their end, records that nobody can read say little, the log of calls to the outside
 /// is followed by `before`, and mailboxes with messages are looked through as a whole.
 const ONE_ORDER: [&str; 6] = [

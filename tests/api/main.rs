@@ -6,6 +6,10 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+#[allow(dead_code, reason = "each test binary uses a part of it")]
+#[path = "../people/people.rs"]
+mod people;
+
 mod access;
 mod app_listener;
 mod backups;

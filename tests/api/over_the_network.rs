@@ -10,7 +10,7 @@ use tokio::io::AsyncWriteExt as _;
 
 use crate::{
     command_line::CommandLine,
-    harness::{Database, Node, key_file},
+    harness::{Database, Node, key_file, skipped},
 };
 
 /// A command line at the database of a running node.
@@ -115,6 +115,9 @@ async fn commands_say_the_same_over_the_api_and_at_the_database() {
             assert_eq!((far.status.code(), same(&far)), (near.status.code(), same(&near)), "{words:?}");
         }
     }
+    let report = made(&[&["report", "show", "--by", "agent", "--since", "2026-01-01"], &acme[..]].concat()).await;
+    assert_eq!((&report["since"], &report["rows"]), (&json!("2026-01-01"), &json!([])));
+    assert_eq!(made(&[&["tenant-usage", "show"], &acme[..]].concat()).await["extensions"], json!(2));
     let changed =
         made(&["extension", "update", "1000", "--tenant", "acme.test", "ring_seconds=40", "display_name=true"]).await;
     assert_eq!((&changed["ring_seconds"], &changed["display_name"]), (&json!(40), &json!("true")));
@@ -271,6 +274,8 @@ async fn every_list_of_the_api_is_a_noun() {
         "webhook-delivery",
         "sandbox-call",
         "sandbox-mail",
+        "report",
+        "tenant-usage",
     ] {
         assert!(nouns.contains(&noun), "{noun}: {nouns:?}");
         let help = cli.run(&[noun, "--help"]);
@@ -473,4 +478,62 @@ async fn url_and_key_can_be_given_with_the_command_and_count_more_than_what_is_k
         assert!(!said(&output).contains(&node.key), "{words:?}");
     }
     node.stop().await;
+}
+
+#[actix_web::test]
+async fn long_work_shows_how_far_it_is_on_a_terminal_and_nowhere_else() {
+    let database = Database::new().await;
+    let cli = CommandLine::on(&database);
+    cli.json(&["tenant", "create", "--domain", "acme.test"]);
+    // util-linux gives the command a terminal.
+    if Command::new("script").arg("--version").output().is_err() {
+        return skipped("there is no `script` that gives a command a terminal");
+    }
+    let write = |name: &str, text: String| {
+        let path = cli.folder.join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let groups = |from: i32| {
+        let groups = (from..from + 30).map(|n| format!("  - {{ name: team{n} }}\n")).collect::<String>();
+        format!("tenant: {{ domain: acme.test }}\ngroups:\n{groups}")
+    };
+    let people = |from: i32| {
+        let people = (from..from + 5).map(|n| format!("Ada,L{n},a{n}@acme.test\n")).collect::<String>();
+        format!("first_name,last_name,email\n{people}")
+    };
+    // A command, the same with other things, and how its bar names what it counts.
+    let works = [
+        (
+            [
+                "apply -f ".to_owned() + &write("one.yaml", groups(0)),
+                "apply -f ".to_owned() + &write("two.yaml", groups(30)),
+            ],
+            "changes, ",
+        ),
+        (
+            [("one.csv", 0), ("two.csv", 5)]
+                .map(|(name, from)| format!("agent import --tenant acme.test {}", write(name, people(from)))),
+            "agents, ",
+        ),
+    ];
+    for (commands, what) in works {
+        let at_database = |command: &str| {
+            let program = env!("CARGO_BIN_EXE_dialplane");
+            format!("{program} {command} --data-dir {} 2>&1", cli.folder.display())
+        };
+        let run = |mut command: Command| {
+            let output = command.env("DATABASE_URL", &cli.url).stdin(Stdio::null()).output().unwrap();
+            assert!(output.status.success(), "{}", said(&output));
+            said(&output)
+        };
+        let mut terminal = Command::new("script");
+        terminal.args(["-q", "-e", "-c", &at_database(&commands[0]), "/dev/null"]).env("TERM", "xterm");
+        let shown = run(terminal);
+        assert!(shown.contains(what) && shown.contains(" to go"), "{}: {shown:?}", commands[0]);
+        let mut pipe = Command::new("sh");
+        pipe.args(["-c", &at_database(&commands[1])]);
+        let plain = run(pipe);
+        assert!(!plain.contains(" to go") && !plain.contains('\u{1b}'), "{}: {plain:?}", commands[1]);
+    }
 }

@@ -139,3 +139,18 @@ async fn the_figure_of_lost_calls_leads_to_just_these() {
     browser.stop().await;
     site.node.stop().await;
 }
+
+#[actix_web::test]
+async fn the_page_of_the_api_shows_operations_and_loads_nothing_that_its_policy_forbids() {
+    let Some(browser) = Chromium::start().await else { return };
+    let database = Database::new().await;
+    let site = Site::start(&database).await;
+    browser.page.goto(&format!("{}/docs", site.url)).await.unwrap();
+    // What a tag is, an operation, and a code that it may answer.
+    for text in ["Extensions that ring together.", "List a tenant's groups", "412"] {
+        browser.sees(text).await;
+    }
+    assert_eq!(browser.complaints().await, Vec::<String>::new());
+    browser.stop().await;
+    site.node.stop().await;
+}

@@ -546,6 +546,14 @@ pub async fn statements(db: &mut PgConnection) -> std::collections::HashMap<Stri
     counted.into_iter().collect()
 }
 
+/// The body of a request that the API's description has as an example.
+pub fn example(ask: &str) -> Value {
+    let steps = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/app/contract/examples.json"));
+    let steps = serde_json::from_str::<Vec<Value>>(steps).unwrap();
+    let step = steps.into_iter().find(|step| step["ask"].as_str().is_some_and(|asked| asked.starts_with(ask)));
+    step.unwrap_or_else(|| panic!("no example {ask}"))["request"].clone()
+}
+
 /// A test that lacks a program ends early, and libtest counts it as passed. So `script/test` names a file in `DIALPLANE_SKIPPED`,
 /// and each such test writes a line to it.
 pub fn skipped(why: &str) {

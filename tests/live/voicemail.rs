@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::{
     freeswitch,
-    harness::{Answer, Database, Node, send},
+    harness::{Answer, Database, Node, example, send},
     phone::{
         PATIENCE, Phone,
         media::{tone, tones_in},
@@ -194,7 +194,7 @@ async fn a_message_is_heard_marked_forwarded_and_deleted_and_the_lamp_follows_ea
 
     // Marks reach the switch, and the lamp.
     let own = format!("/v1/voicemail/{id}");
-    let marked = office.ask("PATCH", &own, json!({ "is_read": true })).await;
+    let marked = office.ask("PATCH", &own, example("PATCH /v1/voicemail/{message}")).await;
     assert_eq!((marked.status, marked.json()["is_read"].as_bool()), (200, Some(true)), "{}", marked.text());
     lamp.says("Voice-Message: 0/1").await;
     let marked = office.ask("PATCH", &own, json!({ "is_read": false })).await;

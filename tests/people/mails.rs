@@ -5,14 +5,20 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use dialplane::tenancy::mail::deliver::Providers;
+use dialplane::{
+    telephony::reports::mails,
+    tenancy::{auth::rules::Role, mail::deliver::Providers},
+};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
     net::{TcpListener, TcpStream},
 };
 
-use crate::harness::{Database, Node};
+use crate::{
+    harness::{Database, Node},
+    people::person,
+};
 
 /// How the server answers recipients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -344,5 +350,90 @@ async fn from_registration_to_a_phone_as_a_script_would_do_it() {
     assert_eq!(node.api_with("PATCH", &path, &headers, json!({ "status": "suspended" })).await.status, 200);
     let user = agents[1]["extensions"][0]["sip_username"].as_str().unwrap();
     assert!(!node.sign_in(user, "acme.test").await.text().contains("<user "));
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn a_report_comes_once_each_morning_with_its_table_to_those_who_may_see_it() {
+    let (database, server) = (Database::new().await, SmtpServer::start().await);
+    let node = with_smtp(&database, &[&server.url]).await;
+    let second = with_smtp(&database, &[&server.url]).await;
+    let tenant = node.tenant("acme.test").await;
+    let manager = person(&node, Some(tenant), Role::Manager, "mia@acme.test").await;
+    let agent = person(&node, Some(tenant), Role::Agent, "ann@acme.test").await;
+    let elsewhere = node.tenant("other.test").await;
+    let stranger = person(&node, Some(elsewhere), Role::Owner, "eve@other.test").await;
+    let path = format!("/v1/tenants/{tenant}/settings");
+    let daily = |to: Vec<uuid::Uuid>| json!({ "name": "Daily", "every": "day", "by": "agent", "recipients": to });
+    let mut refused = Vec::new();
+    for mails in [
+        json!([daily(vec![agent.id])]),
+        json!([daily(vec![manager.id, stranger.id])]),
+        json!([daily(vec![])]),
+        json!([daily(vec![manager.id]), daily(vec![manager.id])]),
+    ] {
+        let answer = node.api("PATCH", &path, json!({ "reports": { "mails": mails } })).await;
+        assert_eq!(answer.status, 422, "{}", answer.text());
+        let (problem, code) = (answer.json(), answer.json()["code"].clone());
+        refused.push((problem["field"].as_str().unwrap().to_owned(), code.as_str().unwrap().to_owned()));
+    }
+    let expected = [
+        ("reports.mails[0].recipients", "names_no_reader"),
+        ("reports.mails[0].recipients", "names_no_reader"),
+        ("reports.mails[0].recipients", "out_of_range"),
+        ("reports.mails[1].name", "names_one_twice"),
+    ];
+    assert_eq!(refused, expected.map(|(field, code)| (field.to_owned(), code.to_owned())));
+    // In India, it is always half past five more than in Greenwich.
+    let set = json!({ "time_zone": "Asia/Kolkata", "reports": { "mails": [daily(vec![manager.id])] } });
+    let changed = node.api("PATCH", &path, set).await;
+    assert_eq!(changed.status, 200, "{}", changed.text());
+    node.call(tenant).await;
+    dialplane::telephony::reports::roll_store::roll(node.app.changes.pool()).await.unwrap();
+    let today = (chrono::Utc::now() + chrono::TimeDelta::minutes(330)).date_naive();
+    let at = |days: u64, time: &str| {
+        format!("{}T{time}Z", today + chrono::Days::new(days)).parse::<chrono::DateTime<chrono::Utc>>().unwrap()
+    };
+    // Two nodes at once: it is mailed once.
+    let (one, other) = tokio::join!(
+        mails::send(&node.app.changes, at(1, "06:30:00")),
+        mails::send(&second.app.changes, at(1, "06:30:00"))
+    );
+    assert_eq!(one.unwrap() + other.unwrap(), 1);
+    let subject = format!("Daily: {today}");
+    let began = std::time::Instant::now();
+    let mail = loop {
+        let mails = server.mails.lock().unwrap().clone();
+        let mut found = mails.into_iter().filter(|(to, mail)| to == "mia@acme.test" && mail.contains(&subject));
+        if let Some((_, mail)) = found.next() {
+            break mail.replace("=\r\n", "").replace("=3D", "=");
+        }
+        assert!(began.elapsed().as_secs() < 20, "{:?}", server.mails.lock().unwrap());
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    };
+    for part in [
+        "multipart/mixed",
+        "text/csv",
+        &format!("filename=\"report-{today}.csv\""),
+        "begins_at,key,name,calls,answered",
+        "there were 1 calls, after 0",
+    ] {
+        assert!(mail.replace("\r\n", " ").contains(part), "{part}: {mail}");
+    }
+    // It comes at six, not before, and once.
+    for (days, time, mails_sent) in [(2, "00:29:00", 0), (2, "00:31:00", 1), (2, "12:00:00", 0), (3, "00:29:00", 0)] {
+        assert_eq!(mails::send(&second.app.changes, at(days, time)).await.unwrap(), mails_sent, "{days} {time}");
+    }
+    // Whoever may no longer see reports gets none.
+    let path_of_her = format!("/v1/admin/agents/{}?tenant_id={tenant}", manager.id);
+    let less = node.api("PATCH", &path_of_her, json!({ "role": "agent" })).await;
+    assert_eq!(less.status, 200, "{}", less.text());
+    assert_eq!(mails::send(&node.app.changes, at(4, "00:31:00")).await.unwrap(), 0);
+    // Nor does a tenant without the feature.
+    let off = json!({ "features": { "reports": false } });
+    assert_eq!(node.api("PATCH", &path, off).await.status, 200);
+    assert_eq!(mails::send(&node.app.changes, at(5, "00:31:00")).await.unwrap(), 0);
+    assert_eq!(database.count("select count(*) from report_mails").await, 1);
+    second.stop().await;
     node.stop().await;
 }

@@ -69,6 +69,7 @@ async fn the_database_shows_a_tenant_its_own_rows_and_changes_no_others() {
             "call_slots_due",
             "erasures",
             "usage_limits",
+            "report_mails",
             "help_callbacks",
             "past_calls",
             "mail_outbox",

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::{
     event_socket::EventSocket,
     events::Listener,
-    harness::{Answer, Node},
+    harness::{Answer, Node, example},
     live::{known, now, registers},
     pushes::Fleet,
 };
@@ -287,6 +287,8 @@ async fn the_time_after_a_call_is_shown_and_can_be_ended_or_made_longer() {
     desk.has_state("Waiting");
     desk.shows("wrap_up").await;
 
+    let as_described = desk.put("wrap-up", example("PUT /v1/agents/{agent}/wrap-up")).await;
+    assert_eq!(as_described.status, 200, "{}", as_described.text());
     let wrong = desk.put("wrap-up", json!({ "seconds": 4000 })).await;
     assert_eq!(wrong.status, 422, "{}", wrong.text());
     let longer = desk.put("wrap-up", json!({ "seconds": 600 })).await;

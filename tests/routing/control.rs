@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::{
     event_socket::EventSocket,
-    harness::{Answer, Node},
+    harness::{Answer, Node, example},
     live::{fires, known, leg, now, registers},
     people::person,
     pushes::Fleet,
@@ -237,7 +237,9 @@ async fn a_repeated_request_makes_one_call_and_a_job_follows_it_to_its_end() {
     assert!(back.contains(hash) && !back.contains(brief), "{back}");
 
     // Each answer says how many more a tenant may begin in this second.
-    let again = node.api("POST", &path, new.clone()).await;
+    let mut as_described = example("POST /v1/calls?");
+    as_described["extension_id"] = json!(fleet.extension().await);
+    let again = node.api("POST", &path, as_described).await;
     assert_eq!(again.status, 201, "{}", again.text());
     assert_eq!(again.header("RateLimit-Policy"), Some("\"calls\";q=10;w=1"));
     let left = again.header("RateLimit").unwrap().strip_prefix("\"calls\";r=").unwrap().strip_suffix(";t=1").unwrap();

@@ -211,3 +211,118 @@ async fn a_report_counts_days_in_the_tenants_zone_and_says_what_is_wrong_with_a_
     }
     stage.stop().await;
 }
+
+/// ITU-T E.425: a carrier did its work if the other side was busy, did not answer or refused. The caller's route, and what the carrier could not
+/// do, count against it.
+#[actix_web::test]
+async fn of_a_carriers_tries_those_that_reached_the_other_side_are_its_effectiveness() {
+    let stage = Stage::new().await;
+    let carrier = stage.carriers[0];
+    let pool = stage.node.app.changes.pool();
+    let tries = [
+        ("NORMAL_CLEARING", true),
+        ("USER_BUSY", false),
+        ("NO_ANSWER", false),
+        ("ORIGINATOR_CANCEL", false),
+        ("CALL_REJECTED", false),
+        ("NORMAL_TEMPORARY_FAILURE", false),
+        ("GATEWAY_DOWN", false),
+    ];
+    for (cause, answered) in tries {
+        let call = stage.node.call(stage.tenant).await;
+        let attempts = json!([{ "carrier_id": carrier, "answered": answered, "cause": cause, "seconds": 0, "ringing_after": 1500 }]);
+        let tried = "update calls set story = jsonb_set(story, '{attempts}', $2) where id = $1";
+        sqlx::query(tried).bind(call).bind(attempts).execute(pool).await.unwrap();
+    }
+    // One without a cause: its record did not come.
+    let call = stage.node.call(stage.tenant).await;
+    let tried = "update calls set story = jsonb_set(story, '{attempts}', jsonb_build_array(jsonb_build_object('carrier_id', $2::text, 'answered', false)))
+                  where id = $1";
+    sqlx::query(tried).bind(call).bind(carrier.to_string()).execute(pool).await.unwrap();
+    let due = "insert into call_slots_due (tenant_id, slot) select distinct tenant_id, date_bin('15 minutes', started_at, '2000-01-01 00:00Z')
+                 from calls on conflict do nothing";
+    sqlx::query(due).execute(pool).await.unwrap();
+    dialplane::telephony::reports::roll_store::roll(pool).await.unwrap();
+    let since = (Utc::now() - chrono::TimeDelta::days(2)).date_naive();
+    let asked = format!("?tenant_id={}&since={since}&by=carrier", stage.tenant);
+    // The node's own worker may have taken the quarter, and is a moment behind.
+    let began = std::time::Instant::now();
+    let row = loop {
+        let report = stage.reports(&asked).await.json();
+        let row = report["rows"][0].clone();
+        if row["calls"] == 8 && row["missed"] == 3 {
+            assert_eq!(report["total"]["reached_rate"], row["reached_rate"], "{report:#}");
+            break row;
+        }
+        assert!(began.elapsed().as_secs() < 60, "{report:#}");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    };
+    let expected = json!({ "key": carrier.to_string(), "name": "cheap", "answered": 1, "busy": 1, "missed": 3, "failed": 3, "answer_rate": 0.125,
+        "reached_rate": 0.625, "average_ringing_after_seconds": 1.5 });
+    assert_eq!(compared(&row, &expected), expected);
+    // Of all calls it is the same rule.
+    let all = stage.reports(&format!("?tenant_id={}&since={since}", stage.tenant)).await.json();
+    assert_eq!(all["total"]["reached_rate"], 1.0, "{all:#}");
+    let csv = stage.node.api("GET", &format!("/v1/reports/calls.csv{asked}"), Value::Null).await.text();
+    let lines = csv.lines().map(|line| line.split(',').nth(20).unwrap()).collect::<Vec<_>>();
+    assert_eq!(lines, ["reached_rate", "0.625"], "{csv}");
+    stage.stop().await;
+}
+
+#[actix_web::test]
+async fn a_report_by_agent_says_how_long_each_was_ready_busy_and_away() {
+    let stage = Stage::new().await;
+    let pool = stage.node.app.changes.pool();
+    // A call makes a row, and the second agent has none. Midnight in Berlin is at 23:00 UTC in winter.
+    let other = json!({ "first_name": "Grace", "last_name": "Hopper", "email": "grace@acme.test" });
+    let other = stage.node.api("POST", &format!("/v1/admin/agents?tenant_id={}", stage.tenant), other).await.id();
+    let log = "insert into agent_activity (id, tenant_id, user_id, state, started_at, ended_at)
+               select gen_random_uuid(), $1, x.user_id, x.state, x.started_at, x.ended_at
+                 from (values ($2::uuid, 'offline', '2026-01-19 00:00Z'::timestamptz, '2026-01-20 21:00Z'::timestamptz),
+                              ($2, 'available', '2026-01-20 21:00Z', '2026-01-21 01:00Z'), ($2, 'ringing', '2026-01-21 01:00Z', '2026-01-21 01:10Z'),
+                              ($2, 'on_call', '2026-01-21 01:10Z', '2026-01-21 01:40Z'), ($2, 'wrap_up', '2026-01-21 01:40Z', '2026-01-21 02:00Z'),
+                              ($2, 'away', '2026-01-21 02:00Z', '2026-01-21 03:00Z'), ($2, 'busy', '2026-01-21 03:00Z', '2026-01-21 03:30Z'),
+                              ($2, 'offline', '2026-01-21 03:30Z', null), ($3, 'available', '2026-01-21 10:00Z', '2026-01-21 11:00Z'))
+                      as x (user_id, state, started_at, ended_at)";
+    sqlx::query(log).bind(stage.tenant).bind(stage.agent).bind(other).execute(pool).await.unwrap();
+    let asked = |more: &str| {
+        format!("?tenant_id={}&since=2026-01-20&until=2026-01-21&by=agent&expand=times{more}", stage.tenant)
+    };
+    let report = stage.reports(&asked("")).await;
+    assert_eq!(report.status, 200, "{}", report.text());
+    let row = |report: &Value, agent: Uuid, day: Option<&str>| {
+        let rows = report["rows"].as_array().unwrap().iter();
+        let mut rows = rows.filter(|row| row["key"] == json!(agent) && row["begins_at"].as_str() == day);
+        let row = rows.next().unwrap_or_else(|| panic!("{report:#}")).clone();
+        assert_eq!(rows.next(), None);
+        row
+    };
+    let ada = row(&report.json(), stage.agent, None);
+    assert_eq!((&ada["name"], &ada["calls"]), (&json!("Ada Lovelace"), &json!(0)), "who had no call was there, too");
+    let expected = json!({ "available_seconds": 4 * 3600, "ringing_seconds": 600, "on_call_seconds": 1800, "wrap_up_seconds": 1200,
+        "away_seconds": 3600, "busy_seconds": 1800, "occupancy": 0.1667, "availability": 0.7692 });
+    assert_eq!(ada["times"], expected);
+    let grace = row(&report.json(), other, None);
+    assert_eq!(
+        (&grace["times"]["occupancy"], &grace["times"]["availability"]),
+        (&json!(0.0), &json!(1.0)),
+        "{grace:#}"
+    );
+    // A state that lasts over midnight is of both days.
+    let days = stage.reports(&asked("&per=day")).await.json();
+    let (first, second) = ("2026-01-19T23:00:00Z", "2026-01-20T23:00:00Z");
+    assert_eq!(row(&days, stage.agent, Some(first))["times"]["available_seconds"], 2 * 3600);
+    assert_eq!(row(&days, stage.agent, Some(second))["times"]["available_seconds"], 2 * 3600);
+    assert_eq!(row(&days, stage.agent, Some(second))["times"]["on_call_seconds"], 1800);
+    let csv = stage.node.api("GET", &format!("/v1/reports/calls.csv{}", asked("")), Value::Null).await.text();
+    assert!(csv.lines().any(|line| line.ends_with(",14400,600,1800,1200,1800,3600,0.1667,0.7692")), "{csv}");
+    // Without being asked for, it is not there, and only agents have times.
+    let plain = stage.reports(&asked("").replace("&expand=times", "")).await.json();
+    assert!(plain["rows"].as_array().unwrap().iter().all(|row| row.get("times").is_none()), "{plain:#}");
+    let refused = stage.reports(&asked("").replace("by=agent", "by=queue")).await;
+    assert_eq!(
+        (refused.status, &refused.json()["code"], &refused.json()["field"]),
+        (400, &json!("only_by_agent"), &json!("expand"))
+    );
+    stage.stop().await;
+}

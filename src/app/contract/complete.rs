@@ -152,8 +152,11 @@ pub fn operations(described: &Value) -> impl Iterator<Item = (&str, &str, &Value
     })
 }
 
+/// Where the contact is, until a node says where it is reached itself.
+pub const ASKED_AT: &str = "https://dialplane.example";
+
 pub fn complete(described: &mut Value) {
-    described["info"]["contact"] = json!({ "name": "Dialplane", "url": "https://dialplane.example" });
+    described["info"]["contact"] = json!({ "name": "Dialplane", "url": ASKED_AT });
     described["servers"] = json!([{ "url": "/", "description": "The node that serves this description." }]);
     described["tags"] =
         TAGS.iter().map(|(name, description)| json!({ "name": name, "description": description })).collect();

@@ -17,7 +17,7 @@ use std::{
     sync::OnceLock,
 };
 
-use actix_web::{HttpResponse, get, http::header::CONTENT_SECURITY_POLICY};
+use actix_web::{HttpResponse, get, http::header::CONTENT_SECURITY_POLICY, web::Data};
 use serde_json::Value;
 use utoipa::OpenApi as _;
 use utoipa_actix_web::AppExt as _;
@@ -25,6 +25,7 @@ use utoipa_actix_web::AppExt as _;
 pub use guard::{known, nothing};
 
 use super::{router, web::assets};
+use crate::tenancy::Api;
 
 /// The description of the API.
 struct Contract {
@@ -117,6 +118,12 @@ pub async fn docs() -> HttpResponse {
         .body(page)
 }
 
+/// The description as this node says it: whoever runs the node is asked, at the address that its mails lead to.
+fn of_node(description: &str, public_url: &str) -> String {
+    let contact = |url: &str| format!("\"url\":{}", Value::from(url));
+    description.replacen(&contact(complete::ASKED_AT), &contact(public_url), 1)
+}
+
 /// The description, for pages that ask for what it says.
 pub fn document() -> &'static Value {
     &contract().document
@@ -128,6 +135,6 @@ pub fn prepare() {
 }
 
 #[get("/openapi.json")]
-pub async fn openapi_json() -> HttpResponse {
-    HttpResponse::Ok().content_type("application/json").body(contract().json.as_str())
+pub async fn openapi_json(api: Data<Api>) -> HttpResponse {
+    HttpResponse::Ok().content_type("application/json").body(of_node(&contract().json, &api.auth.public_url))
 }

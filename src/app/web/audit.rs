@@ -68,17 +68,19 @@ const KINDS: [&str; 21] = [
 ];
 
 /// Fields whose values are one of several words. What people have typed into other fields is shown as it is, even if it is such a word.
-const CHOICES: [&str; 19] = [
+const CHOICES: [&str; 21] = [
     "accepts_calls_from",
     "application",
     "at_queues",
     "break",
+    "by",
     "caller_id_format",
     "caller_id_header",
     "capabilities",
     "cause",
     "channels",
     "choice",
+    "every",
     "field",
     "format",
     "kind",

@@ -121,6 +121,11 @@ impl Settings {
                 Feature::VoiceAgent,
                 self.voice_agent.enabled && !before.is_some_and(|before| before.voice_agent.enabled),
             ),
+            (
+                "reports.mails",
+                Feature::Reports,
+                !self.reports.mails.is_empty() && before.is_none_or(|before| before.reports != self.reports),
+            ),
         ];
         let is_off = |(_, feature, is_new): &&(&str, Feature, bool)| *is_new && !self.features.has(*feature);
         match needs.iter().find(is_off) {

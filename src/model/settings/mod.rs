@@ -6,6 +6,7 @@ mod agents;
 mod features;
 pub mod hours;
 mod merge;
+mod reports;
 pub mod routing;
 mod words;
 
@@ -19,6 +20,7 @@ pub use self::{
     features::{Feature, Features},
     hours::{BusinessHours, Holiday, Span},
     merge::merge_patch,
+    reports::{ReportEvery, ReportMail, ReportMailBy, ReportSettings},
     routing::Routing,
     words::{CallerPage, Country, Currency, Prose, TemplateName, Words},
 };
@@ -77,6 +79,9 @@ pub struct Settings {
     // Absent where it is not set: programs that don't know it read the settings, too.
     #[serde(default, skip_serializing_if = "AgentSettings::is_usual")]
     pub agents: AgentSettings,
+    /// Reports that come by mail.
+    #[serde(default, skip_serializing_if = "ReportSettings::is_usual")]
+    pub reports: ReportSettings,
 }
 
 /// The assistant that answers calls.
@@ -264,6 +269,7 @@ impl Settings {
         self.business_hours.check()?;
         self.routing.check()?;
         self.agents.check()?;
+        self.reports.check()?;
         if self.voice_agent.max_minutes.is_some_and(|minutes| !(1..=60).contains(&minutes)) {
             return Err(wrong("voice_agent.max_minutes", Code::range(1, 60)));
         }
@@ -310,6 +316,10 @@ impl Template {
             return Err(wrong("schema", Code::UnknownSchema));
         }
         template.settings.check().map_err(|error| wrong(&format!("settings.{}", error.field), error.why))?;
+        // A new tenant has none of the people who are named there.
+        if !template.settings.reports.is_usual() {
+            return Err(wrong("settings.reports.mails", Code::entries(0)));
+        }
         let labels = Labels { external_id: None, metadata: template.metadata.clone() };
         labels.check().map_err(|error| match error {
             Error::InvalidAt { field, why } => wrong(&field, why),

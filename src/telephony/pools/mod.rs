@@ -154,6 +154,11 @@ async fn no_overlap(change: &mut Change, tenant: Uuid, but: Uuid, first: i64, la
 
 pub async fn reserve(change: &mut Change, tenant: Uuid, new: NewReservation) -> Result<HeldNumber> {
     change.hold(tenant).await?;
+    let before = store::held_number(change.db(), tenant, new.number.as_str()).await?;
+    if let Some(before) = before.filter(|before| before.until.is_none() && before.reason == new.reason.as_str()) {
+        // The same again.
+        return Ok(before);
+    }
     let held = store::reserve(change.db(), tenant, new.number.as_str(), new.reason.as_str()).await;
     let held = held.map_err(names::taken)?;
     let after = Some(serde_json::json!({ "number": held.number, "reason": held.reason }));

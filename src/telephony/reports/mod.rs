@@ -2,6 +2,9 @@
 //! computed anew whenever a call in them changes (`roll_store`).
 
 pub mod api;
+pub mod mails;
+pub mod mails_store;
+mod make;
 pub mod roll_store;
 pub mod store;
 
@@ -114,6 +117,9 @@ pub struct Figures {
     pub refused: i64,
     /// The share of answered calls among all, 0 to 1. Of a carrier, its ASR.
     pub answer_rate: Option<f64>,
+    /// The share of calls that reached whom they were for, whether or not they were taken, 0 to 1: all but those that failed or were not allowed.
+    /// Of a carrier, its NER (ITU-T E.425).
+    pub reached_rate: Option<f64>,
     /// How long those waited who were answered, on average.
     pub average_wait_seconds: Option<f64>,
     /// Of all calls, also of those that nobody took.
@@ -144,6 +150,7 @@ impl From<&Sums> for Figures {
             failed: sums.failed,
             refused: sums.refused,
             answer_rate: share(sums.answered, sums.calls),
+            reached_rate: share(sums.calls - sums.failed - sums.refused, sums.calls),
             average_wait_seconds: average(sums.wait_ms, sums.answered),
             longest_wait_seconds: seconds(sums.longest_ms),
             service_level: share(sums.within, sums.answered + sums.abandoned),
@@ -153,6 +160,47 @@ impl From<&Sums> for Figures {
             cost: sums.cost,
             average_ringing_after_seconds: average(sums.ringing_ms, sums.rang),
         }
+    }
+}
+
+/// How an agent was in the time of a row, in seconds.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, utoipa::ToSchema)]
+pub struct AgentTimes {
+    /// Ready for calls of queues.
+    pub available_seconds: i64,
+    /// A queue rang their phone.
+    pub ringing_seconds: i64,
+    /// On calls, of queues and others.
+    pub on_call_seconds: i64,
+    /// After calls of queues.
+    pub wrap_up_seconds: i64,
+    /// At work, but not with queues.
+    pub busy_seconds: i64,
+    /// On a break, or paused.
+    pub away_seconds: i64,
+    /// The share of calls and wrap-up in the time that they could have had calls, 0 to 1.
+    pub occupancy: Option<f64>,
+    /// The share of the time that they could have had calls in the time that they were at work, 0 to 1.
+    pub availability: Option<f64>,
+}
+
+impl AgentTimes {
+    /// Adds a time that they were in a state. What is no time at work is left out.
+    pub fn add(&mut self, state: &str, seconds: i64) {
+        let place = match state {
+            "available" => &mut self.available_seconds,
+            "ringing" => &mut self.ringing_seconds,
+            "on_call" => &mut self.on_call_seconds,
+            "wrap_up" => &mut self.wrap_up_seconds,
+            "busy" => &mut self.busy_seconds,
+            "away" => &mut self.away_seconds,
+            _ => return,
+        };
+        *place += seconds;
+        let with_calls = self.on_call_seconds + self.wrap_up_seconds;
+        let ready = self.available_seconds + self.ringing_seconds + with_calls;
+        self.occupancy = share(with_calls, ready);
+        self.availability = share(ready, ready + self.busy_seconds + self.away_seconds);
     }
 }
 
@@ -167,6 +215,9 @@ pub struct ReportRow {
     pub name: Option<String>,
     #[serde(flatten)]
     pub figures: Figures,
+    /// How the agent was, if the report is by agent and `expand=times` asks for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub times: Option<AgentTimes>,
 }
 
 /// Figures of calls.

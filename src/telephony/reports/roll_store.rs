@@ -114,11 +114,17 @@ async fn compute(db: &mut PgConnection, tenants: &[Uuid], slots: &[DateTime<Utc>
     )
     .execute(&mut *db)
     .await?;
-    // Each try over a carrier counts as one of its calls.
+    // Each try over a carrier counts as one of its calls. Where nobody took it, refused it or was there, the carrier did its work (ITU-T E.425).
     sqlx::query!(
-        "insert into call_rollups (tenant_id, slot, kind, key, direction, calls, answered, busy, failed, talk_ms, billed_seconds, cost, rang, ringing_ms)
+        "insert into call_rollups (tenant_id, slot, kind, key, direction, calls, answered, busy, missed, failed, talk_ms, billed_seconds, cost, rang,
+                                   ringing_ms)
          select c.tenant_id, x.slot, 'carrier', a.carrier_id, 'outbound', count(*), count(*) filter (where a.answered),
-                count(*) filter (where a.cause = 'USER_BUSY'), count(*) filter (where not a.answered and a.cause is distinct from 'USER_BUSY'),
+                count(*) filter (where not a.answered and a.cause = 'USER_BUSY'),
+                count(*) filter (where not a.answered and a.cause in ('NO_ANSWER', 'NO_USER_RESPONSE', 'ORIGINATOR_CANCEL', 'CALL_REJECTED',
+                                                                      'SUBSCRIBER_ABSENT')),
+                count(*) filter (where not a.answered and a.cause is distinct from 'USER_BUSY'
+                                   and (a.cause is null or a.cause not in ('NO_ANSWER', 'NO_USER_RESPONSE', 'ORIGINATOR_CANCEL', 'CALL_REJECTED',
+                                                                           'SUBSCRIBER_ABSENT'))),
                 coalesce(sum(a.seconds), 0) * 1000, coalesce(sum(a.seconds), 0), coalesce(sum(a.cost), 0),
                 count(a.ringing_after), coalesce(sum(a.ringing_after), 0)
            from unnest($1::uuid[], $2::timestamptz[]) as x (tenant, slot)

@@ -71,6 +71,35 @@ pub async fn sums(db: impl PgExecutor<'_>, tenant: Uuid, asked: &Asked, limit: i
     Ok(rows.collect())
 }
 
+/// How long each agent was in each state, by time: when it begins, whose it is, the state, the seconds. What lasts is counted until now.
+pub async fn times(
+    db: impl PgExecutor<'_>,
+    tenant: Uuid,
+    asked: &Asked,
+) -> sqlx::Result<Vec<(Option<DateTime<Utc>>, Uuid, String, i64)>> {
+    let rows = sqlx::query!(
+        r#"with span as (select $4::date::timestamp at time zone $3::text as first, ($5::date + 1)::timestamp at time zone $3::text as last),
+                slots as (
+                  select null::timestamptz as begins_at, first, last from span where $2::text is null
+                  union all
+                  select g at time zone $3::text, greatest(g at time zone $3::text, s.first), least((g + ('1 ' || $2)::interval) at time zone $3::text, s.last)
+                    from span s, generate_series(date_trunc($2, $4::date::timestamp), $5::date::timestamp + interval '23 hours', ('1 ' || $2)::interval) g
+                   where $2::text is not null)
+           select s.begins_at, a.user_id as "user_id!", a.state as "state!",
+                  floor(sum(extract(epoch from least(coalesce(a.ended_at, now()), s.last) - greatest(a.started_at, s.first))))::bigint as "seconds!"
+             from slots s join agent_activity a
+               on a.tenant_id = $1 and a.started_at < least(s.last, now()) and (a.ended_at is null or a.ended_at > s.first)
+            group by 1, 2, 3"#,
+        tenant,
+        asked.per.map(Per::name),
+        asked.zone,
+        asked.since,
+        asked.until
+    );
+    let rows = rows.fetch_all(db).await?;
+    Ok(rows.into_iter().map(|row| (row.begins_at, row.user_id, row.state, row.seconds)).collect())
+}
+
 /// The most calls that were up at once.
 pub async fn peak(
     db: impl PgExecutor<'_>,

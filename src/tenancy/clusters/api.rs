@@ -132,21 +132,32 @@ pub async fn delete_cluster(
     request.run(&api, &actor, b"", work).await
 }
 
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct ConfigurationFilter {
+    /// Part of the name, whatever its case.
+    name: Option<String>,
+}
+
 /// List the module configurations that a cluster sets for its switches, by name
 ///
 /// It can be sorted by `name` or `updated_at`.
-#[utoipa::path(tag = "clusters", params(SortQuery, PageQuery), responses((status = 200, body = Page<Configuration>)))]
+#[utoipa::path(tag = "clusters", params(ConfigurationFilter, SortQuery, PageQuery), responses((status = 200, body = Page<Configuration>)))]
 #[get("/v1/clusters/{id}/configuration")]
 pub async fn list_configurations(
     api: Data<Api>,
     actor: Actor,
     path: Path<Uuid>,
+    filter: Query<ConfigurationFilter>,
     sort: Query<SortQuery>,
     page: Query<PageQuery>,
 ) -> Result<Json<Page<Configuration>>, Problem> {
     let mut db = api.read(&actor).await?;
     store::get(&mut *db, *path).await?.ok_or_else(|| Problem::not_found("cluster"))?;
-    let all = store::configurations(&mut *db, *path).await?;
+    let mut all = store::configurations(&mut *db, *path).await?;
+    if let Some(name) = filter.name.as_ref().map(|name| name.to_lowercase()) {
+        all.retain(|configuration| configuration.name.to_lowercase().contains(&name));
+    }
     Ok(Json(sort.of_all(&page, &["name", "updated_at"], all, |configuration, by| match by {
         "updated_at" => format!("{} {}", sorting::moment_key(Some(configuration.updated_at)), configuration.name),
         _ => configuration.name.clone(),

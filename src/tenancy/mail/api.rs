@@ -5,7 +5,7 @@ use actix_web::{
     web::{Data, Json, Path, Query},
 };
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{letter, place, store};
@@ -60,16 +60,26 @@ fn opened(keyring: &Keyring, mail: store::Unsent) -> Result<SandboxMail, Error> 
     })
 }
 
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct MailFilter {
+    /// The address that it would have been sent to, whatever its case.
+    to: Option<String>,
+    /// What it is about, such as `welcome`.
+    template: Option<String>,
+}
+
 /// List the mails of a sandbox that were not sent, newest first
 ///
 /// So that a test can follow an invitation or the reset of a password: their links work. With `sort=created_at`, the oldest
 /// come first.
-#[utoipa::path(tag = "sandbox", params(TenantQuery, SortQuery, PageQuery), responses((status = 200, body = Page<SandboxMail>), (status = 409, body = Problem)))]
+#[utoipa::path(tag = "sandbox", params(TenantQuery, MailFilter, SortQuery, PageQuery), responses((status = 200, body = Page<SandboxMail>), (status = 409, body = Problem)))]
 #[get("/v1/sandbox/mails")]
 pub async fn list_mails(
     api: Data<Api>,
     actor: Actor,
     tenant: Query<TenantQuery>,
+    filter: Query<MailFilter>,
     sort: Query<SortQuery>,
     page: Query<PageQuery>,
 ) -> Result<Json<Page<SandboxMail>>, Problem> {
@@ -80,7 +90,8 @@ pub async fn list_mails(
     if !home.sandbox {
         return Err(Code::NotASandbox.into());
     }
-    let mails = store::unsent(&mut *db, tenant, None, way.is_down, after, way.fetch()).await?;
+    let which = store::Which { id: None, to: filter.to.as_deref(), template: filter.template.as_deref() };
+    let mails = store::unsent(&mut *db, tenant, which, way.is_down, after, way.fetch()).await?;
     let keyring = api.changes.keyring();
     let mails = mails.into_iter().map(|mail| opened(keyring, mail)).collect::<Result<Vec<_>, _>>()?;
     Ok(Json(way.page(mails, |mail| mail.id.to_string())))
@@ -96,7 +107,8 @@ pub async fn show_mail(
     tenant: Query<TenantQuery>,
 ) -> Result<Json<SandboxMail>, Problem> {
     let tenant = actor.tenant_or(tenant.tenant_id)?;
-    let mut mails = store::unsent(&mut *api.read(&actor).await?, tenant, Some(*path), true, None, 1).await?;
+    let which = store::Which { id: Some(*path), ..store::Which::default() };
+    let mut mails = store::unsent(&mut *api.read(&actor).await?, tenant, which, true, None, 1).await?;
     let mail = mails.pop().ok_or_else(|| Problem::not_found("mail"))?;
     Ok(Json(opened(api.changes.keyring(), mail)?))
 }

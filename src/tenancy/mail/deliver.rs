@@ -13,7 +13,7 @@ use std::{
 use arc_swap::ArcSwap;
 use lettre::{
     AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor,
-    message::{Mailbox, MultiPart, header},
+    message::{Attachment, Mailbox, MultiPart, header},
     transport::smtp::{Error as SmtpError, response::Category},
 };
 use metrics::counter;
@@ -232,6 +232,13 @@ impl Deliverer {
             serde_json::from_str(&text).map_err(|_| Failure::Final("its text is damaged".to_owned()))?;
         let to = mail.recipient.parse::<Mailbox>().map_err(|error| Failure::Final(error.to_string()))?;
         let domain = from.email.domain();
+        let mut body = MultiPart::alternative_plain_html(letter.text, letter.html);
+        if let Some(table) = letter.attachment {
+            let kind = header::ContentType::parse("text/csv; charset=utf-8");
+            let kind = kind.map_err(|error| Failure::Final(error.to_string()))?;
+            let part = Attachment::new(table.name).body(table.csv, kind);
+            body = MultiPart::mixed().multipart(body).singlepart(part);
+        }
         Message::builder()
             .from(from.clone())
             .to(to)
@@ -239,7 +246,7 @@ impl Deliverer {
             .message_id(Some(format!("<{}@{domain}>", mail.id)))
             .date_now()
             .header(AutoSubmitted)
-            .multipart(MultiPart::alternative_plain_html(letter.text, letter.html))
+            .multipart(body)
             .map_err(|error| Failure::Final(error.to_string()))
     }
 

@@ -14,6 +14,17 @@ pub struct Letter {
     pub subject: String,
     pub text: String,
     pub html: String,
+    // Mails that were queued by an earlier version have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attachment: Option<Attachment>,
+}
+
+/// A table that comes with a mail.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attachment {
+    /// What its file is called.
+    pub name: String,
+    pub csv: String,
 }
 
 #[derive(Template)]
@@ -58,7 +69,8 @@ impl Letter {
             closing: words.closing.iter().map(|paragraph| wrapped(paragraph)).collect(),
             signature,
         };
-        Ok(Self { html: html.render()?, text: text.render()?, subject: words.subject })
+        let attachment = message.attachment();
+        Ok(Self { html: html.render()?, text: text.render()?, subject: words.subject, attachment })
     }
 }
 
@@ -97,6 +109,18 @@ mod tests {
             Message::SignInLocked { name },
             Message::EmergencyCall { number: "112", extension: name, location: name },
             Message::UsageAlert { name, measure: "calls", percent: 80, used: "80", most: "100", month: "2026-11" },
+            Message::Report {
+                name,
+                report: name,
+                since: "2026-11-16",
+                until: "2026-11-22",
+                calls: "120",
+                before: "100",
+                answered: "83.3 %",
+                in_time: "90.0 %",
+                file: "report-2026-11-16.csv",
+                table: "key,calls\n",
+            },
         ]
     }
 
@@ -105,7 +129,7 @@ mod tests {
         for language in [Language::En, Language::De] {
             for message in all("Ada") {
                 let letter = Letter::render(&message, language).unwrap();
-                let plain = ["password_changed", "sign_in_locked", "emergency_call", "usage_alert"];
+                let plain = ["password_changed", "sign_in_locked", "emergency_call", "usage_alert", "report"];
                 let links = usize::from(!plain.contains(&message.template()));
                 for form in [&letter.text, &letter.html] {
                     assert_eq!(form.matches(LINK).count(), links, "{} {language:?}: {form}", message.template());

@@ -73,6 +73,23 @@ pub enum Message<'a> {
         /// Such as `2026-11`.
         month: &'a str,
     },
+    /// A report that comes every day, week or month.
+    Report {
+        name: &'a str,
+        /// What the tenant calls it.
+        report: &'a str,
+        /// The first day and the last.
+        since: &'a str,
+        until: &'a str,
+        /// Figures as people read them: how many calls, how many in the time before, the share that was answered, and that which was in time.
+        calls: &'a str,
+        before: &'a str,
+        answered: &'a str,
+        in_time: &'a str,
+        /// The table, and what its file is called.
+        file: &'a str,
+        table: &'a str,
+    },
 }
 
 impl Message<'_> {
@@ -89,6 +106,17 @@ impl Message<'_> {
             Self::DomainChanged { .. } => "domain_changed",
             Self::EmergencyCall { .. } => "emergency_call",
             Self::UsageAlert { .. } => "usage_alert",
+            Self::Report { .. } => "report",
+        }
+    }
+
+    /// A table that comes with it.
+    fn attachment(&self) -> Option<letter::Attachment> {
+        match self {
+            Self::Report { file, table, .. } => {
+                Some(letter::Attachment { name: (*file).to_owned(), csv: (*table).to_owned() })
+            }
+            _ => None,
         }
     }
 }

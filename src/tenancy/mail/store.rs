@@ -132,11 +132,19 @@ pub struct Unsent {
     pub created_at: DateTime<Utc>,
 }
 
+/// Which of a sandbox's mails. All that is given must hold.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Which<'a> {
+    pub id: Option<Uuid>,
+    pub to: Option<&'a str>,
+    pub template: Option<&'a str>,
+}
+
 /// The mails of a sandbox. `after`: the last of the page before.
 pub async fn unsent(
     db: impl PgExecutor<'_>,
     tenant: Uuid,
-    id: Option<Uuid>,
+    which: Which<'_>,
     is_down: bool,
     after: Option<Uuid>,
     limit: i64,
@@ -147,13 +155,16 @@ pub async fn unsent(
                 Unsent,
                 r#"select id, tenant_id as "tenant_id!", recipient, template, language, last_error as "status!", sealed, created_at
                      from mail_outbox
-                    where tenant_id = $1 and sandbox and ($2::uuid is null or id = $2) and "#
+                    where tenant_id = $1 and sandbox and ($2::uuid is null or id = $2)
+                      and ($5::text is null or lower(recipient) = lower($5)) and ($6::text is null or template = $6) and "#
                     + $order
                     + " limit $4",
                 tenant,
-                id,
+                which.id,
                 after.unwrap_or(if is_down { Uuid::max() } else { Uuid::nil() }),
-                limit
+                limit,
+                which.to,
+                which.template
             )
             .fetch_all(db)
             .await

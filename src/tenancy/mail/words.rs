@@ -147,6 +147,16 @@ fn english(message: &Message<'_>) -> Words {
             button: None,
             closing: vec!["You get this mail once a month for each limit at 80 %, and once at 100 %, because you administer the company's telephones.".into()],
         },
+        Message::Report { name, report, since, until, calls, before, answered, in_time, .. } => Words {
+            subject: format!("{}: {}", titled(report, "Report"), span(since, until, "to")),
+            greeting: hello(name),
+            paragraphs: vec![
+                format!("From {since} to {until}, there were {calls} calls, after {before} in the time before. {answered} of them were answered."),
+                format!("Service level (answered within 20 seconds): {in_time}. The whole report is attached as a table."),
+            ],
+            button: None,
+            closing: vec!["You get this mail because you are named for this report in your company's settings.".into()],
+        },
     }
 }
 
@@ -247,5 +257,24 @@ fn german(message: &Message<'_>) -> Words {
             button: None,
             closing: vec!["Sie erhalten diese Mail für jede Grenze einmal im Monat bei 80 % und einmal bei 100 %, weil Sie die Telefone des Unternehmens verwalten.".into()],
         },
+        Message::Report { name, report, since, until, calls, before, answered, in_time, .. } => Words {
+            subject: format!("{}: {}", titled(report, "Bericht"), span(since, until, "bis")),
+            greeting: hello(name),
+            paragraphs: vec![
+                format!("Vom {since} bis {until} gab es {calls} Anrufe, nach {before} in der Zeit davor. Angenommen wurden {answered}."),
+                format!("Servicelevel (innerhalb von 20 Sekunden angenommen): {in_time}. Der ganze Bericht hängt als Tabelle an."),
+            ],
+            button: None,
+            closing: vec!["Sie erhalten diese Mail, weil Sie in den Einstellungen Ihres Unternehmens für diesen Bericht genannt sind.".into()],
+        },
     }
+}
+
+/// What a subject begins with: the report's name, as far as it fits.
+fn titled(report: &str, usual: &str) -> String {
+    harmless(report).map_or_else(|| usual.to_owned(), |report| report.chars().take(40).collect())
+}
+
+fn span(since: &str, until: &str, to: &str) -> String {
+    if since == until { since.to_owned() } else { format!("{since} {to} {until}") }
 }

@@ -96,22 +96,33 @@ pub async fn show_purge(api: Data<Api>, actor: Actor, path: Path<Uuid>) -> Resul
     purged.map(Json).ok_or_else(|| Problem::not_found("purge"))
 }
 
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct FormerFilter {
+    /// Part of the domain, whatever its case.
+    domain: Option<String>,
+}
+
 /// List the domains that a tenant had and that still work
 ///
 /// Each with the extensions whose phones still use it, as far as known. They can be sorted by `domain` or `since`.
-#[utoipa::path(tag = "tenants", params(SortQuery, PageQuery), responses((status = 200, body = Page<FormerDomain>), (status = 404, body = Problem)))]
+#[utoipa::path(tag = "tenants", params(FormerFilter, SortQuery, PageQuery), responses((status = 200, body = Page<FormerDomain>), (status = 404, body = Problem)))]
 #[get("/v1/tenants/{tenant_id}/former-domains")]
 pub async fn list_former_domains(
     api: Data<Api>,
     actor: Actor,
     path: Path<Uuid>,
+    filter: Query<FormerFilter>,
     sort: Query<SortQuery>,
     page: Query<PageQuery>,
 ) -> Result<Json<Page<FormerDomain>>, Problem> {
     let tenant = actor.in_tenant(path.into_inner())?;
     let mut db = api.read(&actor).await?;
     store::get(&mut *db, tenant).await?.ok_or_else(|| Problem::not_found("tenant"))?;
-    let all = domains::store::list(&mut *db, tenant).await?;
+    let mut all = domains::store::list(&mut *db, tenant).await?;
+    if let Some(domain) = filter.domain.as_ref().map(|domain| domain.to_lowercase()) {
+        all.retain(|former| former.domain.as_str().to_lowercase().contains(&domain));
+    }
     Ok(Json(sort.of_all(&page, &["domain", "since"], all, |former, by| match by {
         "since" => format!("{} {}", moment_key(Some(former.since)), former.domain),
         _ => former.domain.to_string(),

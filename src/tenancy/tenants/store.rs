@@ -204,6 +204,17 @@ pub async fn update_settings(db: &mut PgConnection, id: Uuid, settings: &Value) 
     .await
 }
 
+/// Those of these people who may see reports.
+pub async fn readers(db: &mut PgConnection, id: Uuid, people: &[Uuid]) -> sqlx::Result<Vec<Uuid>> {
+    sqlx::query_scalar!(
+        "select id from users where tenant_id = $1 and id = any ($2) and role in ('owner', 'admin', 'manager')",
+        id,
+        people
+    )
+    .fetch_all(db)
+    .await
+}
+
 pub async fn belongings(db: &mut PgConnection, id: Uuid) -> sqlx::Result<Belongings> {
     sqlx::query_as!(
         Belongings,

@@ -178,6 +178,25 @@ async fn keeps_currency(change: &mut Change, tenant: Uuid, before: &Value, after
     Err(Error::invalid("currency", Code::CurrencyInUse.with("currency", before)))
 }
 
+/// Reports go to people of the tenant who may see them. Whoever is gone since stays named, and gets none.
+async fn mails_to_own_people(change: &mut Change, tenant: Uuid, before: &Value, after: &Settings) -> Result<()> {
+    for (at, mail) in after.reports.mails.iter().enumerate() {
+        let named = before.pointer("/reports/mails").map(ToString::to_string).unwrap_or_default();
+        let new = mail.recipients.iter().copied().filter(|id| !named.contains(&id.to_string())).collect::<Vec<_>>();
+        if new.is_empty() {
+            continue;
+        }
+        let known = store::readers(change.db(), tenant, &new).await?;
+        if new.iter().any(|id| !known.contains(id)) {
+            return Err(Error::InvalidAt {
+                field: format!("reports.mails[{at}].recipients"),
+                why: Code::NamesNoReader.into(),
+            });
+        }
+    }
+    Ok(())
+}
+
 /// A tenant's settings before and after a change.
 pub struct SettingsChange {
     pub before: Value,
@@ -208,6 +227,7 @@ pub async fn patch_settings(
     }
     known_to_database(change, &after).await?;
     keeps_currency(change, tenant, &before, &after).await?;
+    mails_to_own_people(change, tenant, &before, &after).await?;
     let version = store::update_settings(change.db(), tenant, &body).await?;
     let resource = format!("tenants/{tenant}/settings");
     let entry =

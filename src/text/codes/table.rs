@@ -376,6 +376,8 @@ codes! {
     NotE164 "not_e164" Field Correct "must be a number in E.164 form, such as +12025550123" "muss eine Nummer in E.164-Form sein, etwa +12025550123";
     NotAHeaderName "not_a_header_name" Field Correct "must be the name of a SIP header that begins with X- or P-, such as X-DID" "muss der Name eines SIP-Headers sein, der mit X- oder P- beginnt, etwa X-DID";
     OnlyWithAnotherDomain "only_with_another_domain" Field Correct "goes with another domain only" "gilt nur zusammen mit einer anderen Domain";
+    NamesNoReader "names_no_reader" Field NameExisting "must be ids of owners, administrators and managers of this tenant" "müssen Ids von Inhabern, Administratoren und Managern dieses Mandanten sein";
+    OnlyByAgent "only_by_agent" Field Correct "goes with by=agent only" "gilt nur zusammen mit by=agent";
     NeedsFeature "needs_feature" Field ChangeFirst "needs {feature}, which is switched off for this tenant: switch on features.{feature} as well" "braucht {feature}, was für diesen Mandanten ausgeschaltet ist: Schalten Sie auch features.{feature} ein";
     NationalNeedsCountry "national_needs_country" Field Correct "must be given: the numbering plan of a country says how to read national numbers" "muss angegeben werden: Nationale Rufnummern werden nach dem Rufnummernplan eines Landes gelesen";
     HeaderMustBeNamed "header_must_be_named" Field Correct "must name the header with the number if number_in is header, and must be absent otherwise" "muss den Header mit der Rufnummer nennen, wenn number_in header ist, und sonst fehlen";

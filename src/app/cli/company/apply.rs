@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use serde_json::{Map, Value, json};
 
 use super::{
-    file::{Company, SECTIONS, Section},
+    file::{Company, SECTIONS, SINGLES, Section},
     plan::{Difference, Report, Update, plan},
     references::References,
     state::{self, State},
@@ -44,7 +44,7 @@ pub async fn carry_out(
             break;
         }
         let tenant = pass(api, description, plan, &mut on_step).await?;
-        let state = State::read(api, description, Some(tenant)).await?;
+        let state = State::read(api, description, Some(tenant), Some(company)).await?;
         plan = self::plan(company, &state, prune)?;
     }
     if let Some(tenant) = &plan.tenant {
@@ -77,9 +77,11 @@ async fn pass(
         let call = Call::new("PATCH", format!("/v1/tenants/{tenant}"), Some(plan.own.clone().into()));
         api.call(&call).await.context("the tenant")?;
     }
-    if let Some(patch) = plan.settings.take() {
-        let call = Call::new("PATCH", format!("/v1/tenants/{tenant}/settings"), Some(patch));
-        api.call(&call).await.context("the settings")?;
+    for (single, patch) in SINGLES.iter().zip(&mut plan.singles) {
+        if let Some(patch) = patch.take() {
+            let call = Call::new("PATCH", format!("/v1/tenants/{tenant}/{}", single.path), Some(patch));
+            api.call(&call).await.context(single.name)?;
+        }
     }
     let mut pools = Vec::new();
     let mut later = Vec::new();
@@ -91,11 +93,14 @@ async fn pass(
         on_step();
     }
     let create = std::mem::take(&mut plan.create);
-    let (first, rest): (Vec<_>, Vec<_>) =
-        create.into_iter().partition(|(at, _)| matches!(SECTIONS[*at].noun, "pool" | "extension" | "agent"));
-    let (agents, first): (Vec<_>, Vec<_>) = first.into_iter().partition(|(at, _)| SECTIONS[*at].noun == "agent");
-    let (pools, extensions): (Vec<_>, Vec<_>) = first.into_iter().partition(|(at, _)| SECTIONS[*at].noun == "pool");
-    for (at, thing) in pools {
+    let is = |nouns: &'static [&'static str]| {
+        move |(at, _): &(usize, &Map<String, Value>)| nouns.contains(&SECTIONS[*at].noun)
+    };
+    // Whoever gets any free number gets none that is reserved.
+    let (numbers, rest): (Vec<_>, Vec<_>) = create.into_iter().partition(is(&["pool", "reserved-number"]));
+    let (agents, rest): (Vec<_>, Vec<_>) = rest.into_iter().partition(is(&["agent"]));
+    let (extensions, rest): (Vec<_>, Vec<_>) = rest.into_iter().partition(is(&["extension"]));
+    for (at, thing) in numbers {
         create_one(api, description, &tenant, &mut plan.references, at, thing.clone()).await?;
         on_step();
     }
@@ -191,9 +196,15 @@ async fn create_one(
     let body = body.map(|(name, value)| {
         if section.keys.contains(&name.as_str()) { (name, value) } else { (name, references.resolved(&value).value) }
     });
-    let call = Call::new("POST", state::list(description, section, tenant), Some(body.collect::<Map<_, _>>().into()));
+    let mut body = body.collect::<Map<_, _>>();
+    let mut path = state::list(description, section, tenant);
+    if section.noun == "webhook" {
+        body.insert("tenant_id".into(), tenant.into());
+        path.truncate(path.find('?').unwrap_or(path.len()));
+    }
+    let call = Call::new("POST", path, Some(body.into()));
     let made = api.call(&call).await.with_context(|| section.called(&key))?;
-    if let Some(id) = made["id"].as_str() {
+    if let Some(id) = made["id"].as_str().filter(|_| section.is_led_to()) {
         references.add(state::reference(section, &key), id);
     }
     Ok(())
@@ -248,7 +259,14 @@ async fn change(
     if !patch.is_empty() {
         let body =
             patch.into_iter().map(|(name, value)| (name, references.resolved(&value).value)).collect::<Map<_, _>>();
-        api.call(&Call::new("PATCH", path.clone(), Some(body.into()))).await.with_context(|| section.called(&key))?;
+        let call = if section.noun == "reserved-number" {
+            // To reserve it again gives another reason.
+            let body = body.into_iter().chain([("number".to_owned(), Value::from(id.as_str()))]);
+            Call::new("POST", state::list(description, section, tenant), Some(body.collect::<Map<_, _>>().into()))
+        } else {
+            Call::new("PATCH", path.clone(), Some(body.into()))
+        };
+        api.call(&call).await.with_context(|| section.called(&key))?;
     }
     if let Some(assignment) = assignment {
         let (base, query) = path.split_once('?').unwrap_or((path.as_str(), ""));

@@ -9,7 +9,7 @@ const MAPS: [&str; 3] = ["variables", "entries", METADATA];
 /// The map that is changed by a merge patch rather than as a whole.
 const METADATA: &str = "metadata";
 /// Lists without an order.
-const SETS: [&str; 3] = ["extensions", "capabilities", "allowed_countries"];
+const SETS: [&str; 4] = ["extensions", "capabilities", "allowed_countries", "topics"];
 
 /// Whether what the file wants is so. What it does not have may be anything.
 pub fn same(name: &str, wanted: &Value, current: &Value) -> bool {

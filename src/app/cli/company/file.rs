@@ -23,8 +23,16 @@ pub struct Section {
     pub without: &'static [&'static str],
 }
 
-pub const SECTIONS: [Section; 7] = [
+pub const SECTIONS: [Section; 9] = [
     Section { name: "pools", noun: "pool", keys: &["first_number", "last_number"], more: &[], once: &[], without: &[] },
+    Section {
+        name: "reserved_numbers",
+        noun: "reserved-number",
+        keys: &["number"],
+        more: &[],
+        once: &[],
+        without: &[],
+    },
     Section {
         name: "extensions",
         noun: "extension",
@@ -59,9 +67,39 @@ pub const SECTIONS: [Section; 7] = [
         without: &["country"],
     },
     Section { name: "dialplan_entries", noun: "dialplan-entry", keys: &["name"], more: &[], once: &[], without: &[] },
+    Section { name: "webhooks", noun: "webhook", keys: &["url"], more: &[], once: &[], without: &["tenant_id"] },
 ];
 
+/// What a tenant has one of: its name in a file, and the last word of its path.
+pub struct Single {
+    pub name: &'static str,
+    pub path: &'static str,
+    /// What commands call it, if its fields are known.
+    noun: Option<&'static str>,
+}
+
+pub const SINGLES: [Single; 3] = [
+    // The API says what is wrong with settings.
+    Single { name: "settings", path: "settings", noun: None },
+    Single { name: "retention", path: "retention", noun: Some("retention") },
+    Single { name: "usage_limits", path: "usage-limits", noun: Some("usage-limit") },
+];
+
+impl Single {
+    /// The fields that can be changed, and whether each is a text. `None`: they are not known.
+    pub fn fields(&self, description: &Description) -> Option<Vec<(String, bool)>> {
+        let verbs = &description.noun_named(self.noun?)?.verbs;
+        let fields = verbs.iter().filter(|verb| verb.name == "update").flat_map(|verb| verb.body.iter().flatten());
+        Some(fields.map(|field| (field.name.clone(), field.kind == FieldKind::Text)).collect())
+    }
+}
+
 impl Section {
+    /// Whether other things may lead to those of this section, or name them.
+    pub fn is_led_to(&self) -> bool {
+        !matches!(self.noun, "reserved-number" | "webhook")
+    }
+
     /// The fields of a thing in a file, and whether each is a text.
     pub fn fields(&self, description: &Description) -> Vec<(String, bool)> {
         let mut fields: Vec<(String, bool)> = Vec::new();
@@ -112,7 +150,8 @@ pub const INVITED: &str = "invited";
 pub struct Company {
     /// The tenant's own fields.
     pub tenant: Map<String, Value>,
-    pub settings: Option<Value>,
+    /// What the file has of which there is one each, in the order of [`SINGLES`].
+    pub singles: [Option<Value>; SINGLES.len()],
     /// The things of each section that the file has, in the order of [`SECTIONS`].
     pub sections: Vec<Option<Vec<Map<String, Value>>>>,
 }
@@ -142,9 +181,18 @@ impl Company {
                 (name, is_text)
             }),
         )?;
-        let settings = file.remove("settings");
-        if settings.as_ref().is_some_and(|settings| !settings.is_object()) {
-            return Err(Refused::because("settings is not an object").into());
+        let mut singles = [const { None }; SINGLES.len()];
+        for (single, place) in SINGLES.iter().zip(&mut singles) {
+            *place = file.remove(single.name);
+            match place {
+                None => {}
+                Some(Value::Object(fields)) => {
+                    if let Some(known) = single.fields(description) {
+                        check(single.name, fields, &known)?;
+                    }
+                }
+                Some(_) => return Err(Refused::because(format!("{} is not an object", single.name)).into()),
+            }
         }
         let mut sections = Vec::new();
         for section in &SECTIONS {
@@ -156,13 +204,14 @@ impl Company {
             });
         }
         if let Some((unknown, _)) = file.iter().next() {
-            let known = SECTIONS.iter().map(|section| section.name).collect::<Vec<_>>().join(", ");
+            let known = SINGLES.iter().map(|single| single.name).chain(SECTIONS.iter().map(|section| section.name));
+            let known = known.collect::<Vec<_>>().join(", ");
             return Err(Refused::because(format!(
-                "the file has {unknown}, which is no section: there are tenant, settings, {known}"
+                "the file has {unknown}, which is no section: there are tenant, {known}"
             ))
             .into());
         }
-        Ok(Self { tenant, settings, sections })
+        Ok(Self { tenant, singles, sections })
     }
 
     pub fn domain(&self) -> Option<&str> {

@@ -15,7 +15,7 @@ use clap::Args;
 use serde_json::Value;
 
 use self::{
-    file::{Company, SECTIONS},
+    file::{Company, SECTIONS, SINGLES},
     state::State,
 };
 use super::{
@@ -53,7 +53,7 @@ pub async fn apply(api: &Api, json: bool, args: &ApplyArgs) -> anyhow::Result<()
         (None, None) => None,
     };
     let spinner = progress::spinner("reading what the tenant has");
-    let state = State::read(api, &description, tenant).await;
+    let state = State::read(api, &description, tenant, Some(&company)).await;
     spinner.finish_and_clear();
     let state = state?;
     // An external id is one tenant's alone. Another that is made like it keeps its own.
@@ -109,7 +109,7 @@ pub async fn export(api: &Api, args: &ExportArgs) -> anyhow::Result<()> {
     let description = Description::own();
     let tenant = tenant_id(api, &args.tenant).await?;
     let spinner = progress::spinner("reading what the tenant has");
-    let state = State::read(api, &description, Some(tenant)).await;
+    let state = State::read(api, &description, Some(tenant), None).await;
     spinner.finish_and_clear();
     let value = Value::from(state?.export());
     let text = match args.format {
@@ -125,7 +125,8 @@ pub async fn export(api: &Api, args: &ExportArgs) -> anyhow::Result<()> {
 /// A file as YAML, with what is about the tenant first.
 fn yaml(value: &Value) -> anyhow::Result<String> {
     let mut text = String::new();
-    let sections = ["tenant", "settings"].into_iter().chain(SECTIONS.iter().map(|section| section.name));
+    let singles = SINGLES.iter().map(|single| single.name);
+    let sections = ["tenant"].into_iter().chain(singles).chain(SECTIONS.iter().map(|section| section.name));
     for name in sections.filter(|name| value.get(name).is_some()) {
         text.push_str(&written(&serde_json::json!({ name: value[name] }))?);
     }

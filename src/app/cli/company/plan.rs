@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::{
     compare::{merge_patch, merged, same},
-    file::{Company, INVITED, SECTIONS},
+    file::{Company, INVITED, SECTIONS, SINGLES},
     references::References,
     state::{self, State, Thing},
 };
@@ -37,7 +37,8 @@ pub struct Difference<'a> {
     pub company: &'a Company,
     pub tenant: Option<String>,
     pub own: Map<String, Value>,
-    pub settings: Option<Value>,
+    /// What differs of that which there is one of, in the order of [`SINGLES`].
+    pub singles: [Option<Value>; SINGLES.len()],
     /// Things of the file that are missing, by section.
     pub create: Vec<(usize, &'a Map<String, Value>)>,
     pub update: Vec<Update>,
@@ -53,7 +54,7 @@ pub fn plan<'a>(company: &'a Company, state: &State, prune: bool) -> anyhow::Res
         company,
         tenant: state.tenant.clone(),
         own: Map::new(),
-        settings: None,
+        singles: [const { None }; SINGLES.len()],
         create: Vec::new(),
         update: Vec::new(),
         delete: Vec::new(),
@@ -62,7 +63,7 @@ pub fn plan<'a>(company: &'a Company, state: &State, prune: bool) -> anyhow::Res
         kept: 0,
         prune,
     };
-    for (section, things) in SECTIONS.iter().zip(&state.sections) {
+    for (section, things) in SECTIONS.iter().zip(&state.sections).filter(|(section, _)| section.is_led_to()) {
         for thing in things {
             plan.references.add(state::reference(section, &thing.key), &thing.id);
         }
@@ -72,26 +73,32 @@ pub fn plan<'a>(company: &'a Company, state: &State, prune: bool) -> anyhow::Res
             plan.own.insert(name.clone(), merged(name, value, state.own(name)));
         }
     }
-    if let Some(settings) = &company.settings {
-        plan.settings = merge_patch(&plan.references.resolved(settings).value, &state.settings);
+    for (at, wanted) in company.singles.iter().enumerate() {
+        let wanted = wanted.as_ref().map(|wanted| plan.references.resolved(wanted).value);
+        plan.singles[at] = wanted.and_then(|wanted| merge_patch(&wanted, &state.singles[at]));
     }
     for at in 0..SECTIONS.len() {
-        plan.compare(at, state);
+        plan.compare(at, state)?;
     }
     plan.check_references()?;
     Ok(plan)
 }
 
 impl Difference<'_> {
-    fn compare(&mut self, at: usize, state: &State) {
+    fn compare(&mut self, at: usize, state: &State) -> anyhow::Result<()> {
         let section = &SECTIONS[at];
-        let Some(wanted) = &self.company.sections[at] else { return };
+        let Some(wanted) = &self.company.sections[at] else { return Ok(()) };
         let existing = state.by_key(at);
+        let has_twins = existing.len() < state.sections[at].len();
         let mut named = HashSet::new();
         let mut missing = Vec::new();
         for thing in wanted {
             let key = section.key(thing);
             if let Some(found) = existing.get(key.as_str()) {
+                if has_twins && state.sections[at].iter().filter(|other| other.key == key).nth(1).is_some() {
+                    let why = "the tenant has it twice, so nobody can say which of them the file means";
+                    return Err(Refused::because(format!("{}: {why}", section.called(&key))).into());
+                }
                 self.compare_one(at, thing, found);
             } else {
                 missing.push(thing);
@@ -120,6 +127,7 @@ impl Difference<'_> {
         } else {
             self.kept += others.len();
         }
+        Ok(())
     }
 
     fn compare_one(&mut self, at: usize, wanted: &Map<String, Value>, found: &Thing) {
@@ -192,9 +200,11 @@ impl Difference<'_> {
         } else if !self.own.is_empty() {
             report.updated.push(format!("tenant: {}", names(&self.own)));
         }
-        match &self.settings {
-            Some(Value::Object(patch)) => report.updated.push(format!("settings: {}", names(patch))),
-            _ => report.unchanged += usize::from(self.company.settings.is_some()),
+        for (at, single) in SINGLES.iter().enumerate() {
+            match &self.singles[at] {
+                Some(Value::Object(patch)) => report.updated.push(format!("{}: {}", single.name, names(patch))),
+                _ => report.unchanged += usize::from(self.company.singles[at].is_some()),
+            }
         }
         for (at, thing) in &self.create {
             report.created.push(SECTIONS[*at].called(&SECTIONS[*at].key(thing)));
@@ -224,7 +234,7 @@ impl Difference<'_> {
     pub fn is_done(&self) -> bool {
         self.tenant.is_some()
             && self.own.is_empty()
-            && self.settings.is_none()
+            && self.singles.iter().all(Option::is_none)
             && self.create.is_empty()
             && self.update.is_empty()
     }

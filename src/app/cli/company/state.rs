@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde_json::{Map, Value};
 
 use super::{
-    file::{INVITED, OWN, SECTIONS, Section},
+    file::{Company, INVITED, OWN, SECTIONS, SINGLES, Section},
     references::References,
 };
 use crate::app::cli::{
@@ -23,7 +23,8 @@ pub struct State {
     /// The tenant's id; `None` if there is none yet.
     pub tenant: Option<String>,
     own: Value,
-    pub settings: Value,
+    /// What there is one of each, in the order of [`SINGLES`]: what can be changed of it.
+    pub singles: [Value; SINGLES.len()],
     /// The things of each section by their keys, in the order of [`SECTIONS`].
     pub sections: Vec<Vec<Thing>>,
     fields: Vec<Vec<String>>,
@@ -57,6 +58,10 @@ pub fn list(description: &Description, section: &Section, tenant: &str) -> Strin
 
 /// The path of one of its things.
 pub fn one(description: &Description, section: &Section, tenant: &str, id: &str) -> String {
+    // The platform's things have the tenant in their body, and only their list takes it.
+    if let Some(noun) = description.noun_named(section.noun).filter(|noun| noun.parents.is_empty()) {
+        return format!("{}/{id}", noun.list);
+    }
     let list = list(description, section, tenant);
     match list.split_once('?') {
         Some((path, query)) => format!("{path}/{id}?{query}"),
@@ -73,7 +78,13 @@ pub fn reference(section: &Section, key: &str) -> String {
 }
 
 impl State {
-    pub async fn read(api: &Api, description: &Description, tenant: Option<String>) -> anyhow::Result<Self> {
+    /// `company`: the file that it is compared with; without one, everything is read.
+    pub async fn read(
+        api: &Api,
+        description: &Description,
+        tenant: Option<String>,
+        company: Option<&Company>,
+    ) -> anyhow::Result<Self> {
         let fields = SECTIONS
             .iter()
             .map(|section| section.fields(description).into_iter().map(|(name, _)| name).collect())
@@ -81,20 +92,34 @@ impl State {
         let mut state = Self {
             tenant: tenant.clone(),
             own: Value::Null,
-            settings: Value::Null,
+            singles: SINGLES.map(|_| Value::Null),
             sections: SECTIONS.iter().map(|_| Vec::new()).collect(),
             fields,
             references: References::default(),
         };
         let Some(tenant) = tenant else { return Ok(state) };
         state.own = api.call(&Call::get(format!("/v1/tenants/{tenant}"))).await?;
-        state.settings = api.call(&Call::get(format!("/v1/tenants/{tenant}/settings"))).await?;
+        for (at, single) in SINGLES.iter().enumerate() {
+            // A key need not have the right to read what the file does not say.
+            if company.is_some_and(|company| company.singles[at].is_none()) {
+                continue;
+            }
+            let mut now = api.call(&Call::get(format!("/v1/tenants/{tenant}/{}", single.path))).await?;
+            if let Some(known) = single.fields(description) {
+                let fields = known.into_iter().map(|(name, _)| (name.clone(), now[&name].take()));
+                now = fields.collect::<Map<_, _>>().into();
+            }
+            state.singles[at] = now;
+        }
         for (at, section) in SECTIONS.iter().enumerate() {
+            if company.is_some_and(|company| company.sections[at].is_none() && !section.is_led_to()) {
+                continue;
+            }
             let things = api.all(&list(description, section, &tenant), None, |_| {}).await?;
             let things = things.into_iter().filter_map(|thing| state.thing(at, section, thing)).collect();
             state.sections[at] = things;
         }
-        for (section, things) in SECTIONS.iter().zip(&state.sections) {
+        for (section, things) in SECTIONS.iter().zip(&state.sections).filter(|(section, _)| section.is_led_to()) {
             for thing in things {
                 state.references.add(reference(section, &thing.key), &thing.id);
             }
@@ -104,7 +129,12 @@ impl State {
 
     fn thing(&self, at: usize, section: &Section, thing: Value) -> Option<Thing> {
         let Value::Object(mut thing) = thing else { return None };
-        let id = thing.get("id")?.as_str()?.to_owned();
+        let is_held = section.noun == "reserved-number";
+        // A number that rests is free again by itself.
+        if is_held && thing.get("until").is_some_and(|until| !until.is_null()) {
+            return None;
+        }
+        let id = thing.get(if is_held { "number" } else { "id" })?.as_str()?.to_owned();
         if section.noun == "agent" {
             let numbers = thing["extensions"]
                 .as_array()
@@ -129,7 +159,11 @@ impl State {
         let mut file = Map::new();
         let own = OWN.iter().map(|name| ((*name).to_owned(), self.own[name].clone()));
         file.insert("tenant".into(), own.filter(|(_, value)| is_something(value)).collect::<Map<_, _>>().into());
-        file.insert("settings".into(), self.references.named(&self.settings));
+        for (single, now) in SINGLES.iter().zip(&self.singles) {
+            // What is not limited is said as well, so that another tenant becomes so.
+            let said = if single.name == "settings" { self.references.named(now) } else { now.clone() };
+            file.insert(single.name.into(), said);
+        }
         for (at, section) in SECTIONS.iter().enumerate() {
             let mut things = self.sections[at].iter().collect::<Vec<_>>();
             // In an order that stays when something is deleted and made again.

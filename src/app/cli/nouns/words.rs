@@ -5,25 +5,21 @@ use clap::{Arg, Command};
 use crate::text;
 
 /// Paths that are no lists of things: signing in, and commands of their own.
-const OTHERS: [&str; 11] = [
-    "auth",
-    "events",
-    "routes",
-    "purges",
-    "unreadable-records",
-    "call-records",
-    "reports",
-    "usage",
-    "me",
-    "docs",
-    "shared-recordings",
-];
+const OTHERS: [&str; 9] =
+    ["auth", "events", "routes", "purges", "unreadable-records", "call-records", "me", "docs", "shared-recordings"];
 
 /// The noun for a path's segments: `tenants/{tenant_id}/dialplan-entries` is `dialplan-entry`, `switches/{id}/gateways` is
 /// `switch-gateway`.
 pub fn noun(segments: &[&str]) -> Option<String> {
     if OTHERS.contains(segments.first()?) || segments.last()?.starts_with('{') {
         return None;
+    }
+    match *segments {
+        ["reports", "calls"] => return Some("report".to_owned()),
+        ["reports", ..] => return None,
+        // `usage` says how large tables are.
+        ["usage"] => return Some("tenant-usage".to_owned()),
+        _ => {}
     }
     let mut words = Vec::new();
     for (at, segment) in segments.iter().enumerate() {
@@ -80,6 +76,8 @@ pub fn about(noun: &str, path: &str) -> String {
     let known = match noun {
         "agent" => "Agents: people of a tenant and their phones",
         "audit" => "The audit log: who changed what",
+        "report" => "Figures of calls: how many, how soon they were answered, what they cost",
+        "tenant-usage" => "What a tenant used in a month",
         "contact" => "Contacts: whom a tenant calls and is called by",
         "usage-limit" | "usage-limits" => "How much a tenant means to use in a month",
         "erasure" => "Erasures: what is kept of one person, erased on request",
@@ -286,6 +284,9 @@ mod tests {
             ("phone-numbers/agent/{agent_id}", None),
             ("auth/login", None),
             ("templates/schema", None),
+            ("reports/calls", Some("report")),
+            ("reports/calls.csv", None),
+            ("usage", Some("tenant-usage")),
         ] {
             assert_eq!(super::noun(&path.split('/').collect::<Vec<_>>()).as_deref(), noun, "{path}");
         }

@@ -96,3 +96,43 @@ async fn contacts_are_imported_with_a_preview_and_a_report_and_come_out_as_they_
     assert_eq!(stage.import("", "nothing,at all\n1,2\n").await.status, 422);
     stage.stop().await;
 }
+
+#[actix_web::test]
+async fn a_contacts_fields_take_what_the_tenants_settings_say_and_old_ones_stay_until_they_are_changed() {
+    let stage = Stage::new().await;
+    let old = json!({ "name": "Eve", "fields": { "Born": "long ago", "Level": "gold" } });
+    let old = stage.contacts("POST", "", old).await.json();
+    let fields = json!([{ "name": "Born", "kind": "date" }, { "name": "Level", "kind": "choice", "choices": ["gold", "silver"] },
+                        { "name": "Orders", "kind": "decimal" }, { "name": "Member", "kind": "flag" }]);
+    let settings = format!("/v1/tenants/{}/settings", stage.tenant);
+    let set = stage.node.api("PATCH", &settings, json!({ "contacts": { "fields": fields } })).await;
+    assert_eq!(set.status, 200, "{}", set.text());
+    for (name, value, code) in [
+        ("Born", "24.12.2000", "not_a_day"),
+        ("Level", "bronze", "not_one_of"),
+        ("Orders", "many", "not_a_number"),
+        ("Member", "yes", "not_a_flag"),
+    ] {
+        let refused = stage.contacts("POST", "", json!({ "name": "Adam", "fields": { name: value } })).await;
+        let why = refused.json();
+        assert_eq!(
+            (refused.status, &why["code"], &why["field"]),
+            (422, &json!(code), &json!(format!("fields.{name}"))),
+            "{}",
+            refused.text()
+        );
+    }
+    let good = json!({ "Born": "2000-12-24", "Level": "silver", "Orders": "3.5", "Member": "true", "Nick": "Ad" });
+    let made = stage.contacts("POST", "", json!({ "name": "Adam", "fields": good })).await;
+    assert_eq!((made.status, &made.json()["fields"]), (201, &good), "{}", made.text());
+    let path = format!("/{}", old["id"].as_str().unwrap());
+    let named = stage.contacts("PATCH", &path, json!({ "name": "Eve Adams" })).await;
+    assert_eq!((named.status, &named.json()["fields"]), (200, &old["fields"]), "{}", named.text());
+    let kept = stage.contacts("PATCH", &path, json!({ "fields": { "Born": "long ago" } })).await;
+    assert_eq!((kept.status, &kept.json()["field"]), (422, &json!("fields.Born")), "{}", kept.text());
+    let csv = "name,Born,Level\nCain,2001-01-01,gold\nAbel,young,gold\n";
+    let report = stage.import("", csv).await.json();
+    assert_eq!((&report["created"], &report["refused"]), (&json!(1), &json!(1)), "{report}");
+    assert_eq!(report["lines"][1]["refused"]["code"], json!("not_a_day"), "{report}");
+    stage.node.stop().await;
+}

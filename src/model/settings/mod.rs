@@ -3,6 +3,7 @@
 //! Only values of text types reach a switch.
 
 mod agents;
+mod contacts;
 mod features;
 pub mod hours;
 mod merge;
@@ -17,6 +18,7 @@ use serde_json::Value;
 
 pub use self::{
     agents::{AgentSettings, PHONE_GONE_SECONDS, StatusReason},
+    contacts::{ContactField, ContactFieldKind, ContactSettings},
     features::{Feature, Features},
     hours::{BusinessHours, Holiday, Span},
     merge::merge_patch,
@@ -82,6 +84,9 @@ pub struct Settings {
     /// Reports that come by mail.
     #[serde(default, skip_serializing_if = "ReportSettings::is_usual")]
     pub reports: ReportSettings,
+    /// What is kept of contacts.
+    #[serde(default, skip_serializing_if = "ContactSettings::is_usual")]
+    pub contacts: ContactSettings,
 }
 
 /// The assistant that answers calls.
@@ -270,6 +275,7 @@ impl Settings {
         self.routing.check()?;
         self.agents.check()?;
         self.reports.check()?;
+        self.contacts.check()?;
         if self.voice_agent.max_minutes.is_some_and(|minutes| !(1..=60).contains(&minutes)) {
             return Err(wrong("voice_agent.max_minutes", Code::range(1, 60)));
         }

@@ -16,7 +16,7 @@ use crate::{
         error::{Error, Result, same_version},
         patch::patch,
         same::is_same,
-        settings::Words,
+        settings::{ContactSettings, Words},
     },
     node::changes::{Audited, Change},
     telephony::history::{facets::Facet, written_store},
@@ -52,7 +52,7 @@ pub struct Contact {
     pub numbers: Vec<E164>,
     /// By which people find it.
     pub tags: Vec<Words>,
-    /// What else is known, by names of the tenant's choice.
+    /// What else is known, by names of the tenant's choice. What may stand in them is in its settings (`contacts.fields`).
     pub fields: BTreeMap<String, Words>,
     /// What people wrote about them.
     pub notes: Option<String>,
@@ -167,6 +167,7 @@ pub async fn create(change: &mut Change, tenant: Uuid, new: NewContact) -> Resul
     change.hold(tenant).await?;
     let contact = made(tenant, new);
     check(&contact)?;
+    fit(&contact, &store::settings(change.db(), tenant).await?)?;
     is_free(change, &contact).await?;
     store::insert(change.db(), std::slice::from_ref(&contact)).await?;
     change.audit_of("create", None, Some(&contact)).await?;
@@ -215,6 +216,9 @@ pub async fn update(
         return Ok(before);
     }
     check(&after)?;
+    if after.fields != before.fields {
+        fit(&after, &store::settings(change.db(), tenant).await?)?;
+    }
     is_free(change, &after).await?;
     after.version += 1;
     after.updated_at = Utc::now();
@@ -262,6 +266,14 @@ pub fn check(contact: &Contact) -> Result<()> {
         if said.as_ref().is_some_and(|said| !crate::model::moment::is_of_this_age(said.at)) {
             return Err(Error::invalid(field, Code::NotAMoment));
         }
+    }
+    Ok(())
+}
+
+/// What stands in the fields is what the tenant wants to stand there.
+pub fn fit(contact: &Contact, settings: &ContactSettings) -> Result<()> {
+    for (name, value) in &contact.fields {
+        settings.fits(name, value.as_str()).map_err(|why| Error::InvalidAt { field: format!("fields.{name}"), why })?;
     }
     Ok(())
 }

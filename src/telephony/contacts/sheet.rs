@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{Contact, MOST_NUMBERS, NewContact, Said, check, made, store};
+use super::{Contact, MOST_NUMBERS, NewContact, Said, check, fit, made, store};
 use crate::{
     http::{
         labels::Labelled,
@@ -211,10 +211,12 @@ pub async fn add(change: &mut Change, tenant: Uuid, lines: Vec<ReadLine>, previe
     let wanted = sound().flat_map(|(contact, _)| &contact.numbers);
     let wanted = wanted.map(ToString::to_string).collect::<Vec<_>>();
     let owners = store::owners(change.db(), tenant, &wanted).await?;
+    let settings = store::settings(change.db(), tenant).await?;
     let mut taken = owners.into_iter().map(|(number, _)| number).collect::<BTreeSet<_>>();
     let (mut contacts, mut report) = (Vec::new(), Report { created: 0, refused: 0, lines: Vec::new() });
     for ReadLine { at, name, read } in lines {
         let read = read.and_then(|(contact, labels)| {
+            fit(&contact, &settings)?;
             let numbers = contact.numbers.iter().map(ToString::to_string).collect::<Vec<_>>();
             if let Some(number) = numbers.iter().find(|number| taken.contains(*number)) {
                 return Err(Error::Refused(Code::NumberOfAnotherContact.with("number", number)));

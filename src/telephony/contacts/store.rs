@@ -6,7 +6,10 @@ use uuid::Uuid;
 
 use super::{Contact, Said, sought};
 use crate::{
-    model::{settings::Words, sorting::Sorted},
+    model::{
+        settings::{ContactSettings, Words},
+        sorting::Sorted,
+    },
     text::{E164, Email},
 };
 
@@ -109,6 +112,15 @@ pub async fn get(db: impl PgExecutor<'_>, tenant: Uuid, id: Uuid) -> sqlx::Resul
         id
     );
     Ok(row.fetch_optional(db).await?.and_then(|row| contact!(row)))
+}
+
+/// What a tenant keeps of its contacts.
+pub async fn settings(db: impl PgExecutor<'_>, tenant: Uuid) -> sqlx::Result<ContactSettings> {
+    let kept = sqlx::query_scalar!(
+        r#"select coalesce(settings -> 'contacts', '{}') as "kept!: Json<ContactSettings>" from tenants where id = $1"#,
+        tenant
+    );
+    Ok(kept.fetch_optional(db).await?.map(|kept| kept.0).unwrap_or_default())
 }
 
 /// Whose a number is.

@@ -426,6 +426,7 @@ codes! {
     NotCodecs "not_codecs" Field Correct "must be codecs that FreeSWITCH knows, separated by commas, such as OPUS,PCMA@20i" "müssen Codecs sein, die FreeSWITCH kennt, mit Kommas dazwischen, etwa OPUS,PCMA@20i";
     NoAudioCodec "no_audio_codec" Field Correct "must have a codec for audio, such as PCMA" "müssen einen Codec für Ton haben, etwa PCMA";
     NotATime "not_a_time" Field Correct "must be a time such as 09:30, up to 24:00" "muss eine Uhrzeit sein, etwa 09:30, höchstens 24:00";
+    NotADay "not_a_day" Field Correct "must be a day such as 2026-12-24" "muss ein Tag sein, etwa 2026-12-24";
     NotAMoment "not_a_moment" Field Correct "must be a time between the years 1900 and 9999, such as 2026-12-24T18:00:00Z" "muss ein Zeitpunkt zwischen den Jahren 1900 und 9999 sein, etwa 2026-12-24T18:00:00Z";
     NotATimeZone "not_a_time_zone" Field Correct "must be a time zone such as Europe/Berlin" "muss eine Zeitzone sein, etwa Europe/Berlin";
     ZoneNotInDatabase "zone_not_in_database" Field ChooseAnother "is a time zone that the database does not know: update the time zones on its machine, or choose another" "ist eine Zeitzone, die die Datenbank nicht kennt: Aktualisieren Sie die Zeitzonen auf ihrem Rechner, oder wählen Sie eine andere";

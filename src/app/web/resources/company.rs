@@ -32,6 +32,7 @@ pub static COMPANY: Spec = Spec {
         Part { heading: "part.announcements", fields: &["routing.announcements"], closed: true },
         Part { heading: "part.phones", fields: &["calling"], closed: true },
         Part { heading: "part.agents", fields: &["agents"], closed: true },
+        Part { heading: "part.contacts", fields: &["contacts"], closed: true },
         Part { heading: "part.messaging", fields: &["messaging", "voice_agent", "dispositions"], closed: true },
         Part { heading: "part.integrations", fields: &["integrations"], closed: true },
     ],

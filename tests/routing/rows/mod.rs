@@ -19,6 +19,7 @@ use crate::{
 const LIVE: &str = concat!(
     include_str!("../../live/table/basics.rs"),
     include_str!("../../live/table/call_backs.rs"),
+    include_str!("../../live/table/clicks.rs"),
     include_str!("../../live/table/codecs.rs"),
     include_str!("../../live/table/connected.rs"),
     include_str!("../../live/table/dialled.rs"),

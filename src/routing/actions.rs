@@ -6,6 +6,7 @@
 use super::{
     AFTER, Action, ByKey, Handle, Hops, LEFT, MESSAGE, Member, Pickup, Ring, RingGroup, Route, Tenant, Then,
     action::{action, set},
+    diverted,
     entries::Step,
     transfers::BACK,
     trial::Done,
@@ -117,12 +118,14 @@ impl Route {
                 Vec::extend(&mut actions, [action("answer", ""), action("sleep", "500"), check]);
                 actions
             }
-            Self::Lead { to, on_behalf_of, own_mailbox } => {
+            Self::Lead { to, on_behalf_of, own_mailbox, shows } => {
                 let mut actions = vec![hops.on(to)];
                 if let Some(forwarder) = on_behalf_of.as_ref().filter(|_| *own_mailbox) {
                     actions.push(set(channel::FORWARDER, format!("{forwarder}:{to}")));
                 }
-                actions.extend(on_behalf_of.as_ref().map(|user| set(channel::ON_BEHALF, user)));
+                if let Some(user) = on_behalf_of {
+                    actions.extend([set(channel::ON_BEHALF, user), diverted::by(shows.as_ref(), domain)]);
+                }
                 actions.push(transfer(to, domain));
                 actions
             }
@@ -180,6 +183,7 @@ impl Route {
                 // What is dialled in a menu is dialled by the caller, not by whoever led them there.
                 actions.push(action("unset", channel::ON_BEHALF));
                 actions.push(action("unset", channel::BACK));
+                actions.push(diverted::forgotten());
                 // Whoever chooses in a menu chooses anew where the call goes.
                 actions.push(action("unset", channel::HOPS));
                 actions.push(action("ivr", address(*id, domain)));
@@ -468,8 +472,10 @@ fn pick_up(from: &[Pickup], domain: &Domain) -> Vec<Action> {
 fn page(id: uuid::Uuid, members: &[String], two_way: bool, domain: &Domain) -> Vec<Action> {
     let mut actions = vec![
         action("answer", ""),
-        set("conference_auto_outcall_timeout", 8),
-        set("conference_auto_outcall_prefix", "{sip_auto_answer=true}"),
+        // The least that the switch takes: it makes a minute of less (`conference_loop_output` in conference_loop.c).
+        set("conference_auto_outcall_timeout", 10),
+        // A leg to a user is made by another originate, which has its own time (`user_outgoing_channel` in mod_dptools.c).
+        set("conference_auto_outcall_prefix", "{sip_auto_answer=true,call_timeout=10}"),
     ];
     if !two_way {
         // The name is misspelt in the switch (`conference_loop_output` in conference_loop.c).

@@ -142,6 +142,9 @@ impl Carried<'_> {
     #[must_use]
     pub fn actions(&self) -> Vec<Action> {
         let mut actions = vec![set("hangup_after_bridge", true)];
+        if self.diverted {
+            actions.push(super::diverted::forgotten());
+        }
         // If a phone rang before, its timeout is still set, and perhaps that early media are ignored. A carrier's early media
         // are its ringing and its announcements.
         actions.extend(["call_timeout", "ignore_early_media"].map(|name| action("unset", name)));

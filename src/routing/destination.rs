@@ -28,11 +28,7 @@ impl Router<'_, '_> {
     fn group(&mut self, group: &Group) -> Route {
         let then = group.otherwise.and_then(|target| self.plan.name_of(target));
         if group.members.is_empty() {
-            return then.map_or(Route::Refused(Refusal::Absent), |to| Route::Lead {
-                to,
-                on_behalf_of: None,
-                own_mailbox: false,
-            });
+            return then.map_or(Route::Refused(Refusal::Absent), Route::lead);
         }
         let mut members = group.members.clone();
         // Members who forward to groups of each other would multiply the call.
@@ -69,7 +65,7 @@ impl Router<'_, '_> {
 
     fn lead(&self, target: Target) -> Route {
         let to = self.plan.name_of(target);
-        to.map_or(Route::Refused(Refusal::Unallocated), |to| Route::Lead { to, on_behalf_of: None, own_mailbox: false })
+        to.map_or(Route::Refused(Refusal::Unallocated), Route::lead)
     }
 
     fn destination(&mut self, id: Uuid) -> Route {
@@ -112,9 +108,11 @@ impl Router<'_, '_> {
             Config::External(external) => {
                 let on_behalf_of = plan.targets.get(&external.on_behalf_of);
                 let on_behalf_of = on_behalf_of.and_then(|number| crate::text::SipUsername::parse(number).ok());
-                Route::Lead { to: external.number.to_string(), on_behalf_of, own_mailbox: false }
+                Route::Lead { to: external.number.to_string(), on_behalf_of, own_mailbox: false, shows: None }
             }
             Config::Page(page) => {
+                // The pager is named to the phones.
+                self.is_for_this_call = true;
                 // Phones answer a page by themselves, so those on do not disturb are left out.
                 let audible = page.members.iter().filter(|id| !plan.quiet.contains(id));
                 let members = audible.filter_map(|id| plan.targets.get(id).cloned()).collect();

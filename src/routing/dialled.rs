@@ -80,7 +80,7 @@ impl Dialled {
         if let Some((lamp, number)) = Lamp::read(number) {
             return Self::Feature(Feature::Key(lamp, number));
         }
-        if let Some((withholds, number)) = withheld::dialled(number, plan) {
+        if let Some((withholds, number)) = withheld::dialled(number, plan, |rest| is_speed_dial(rest, plan)) {
             return Self::Feature(Feature::Withhold { withholds, number });
         }
         if let Ok(name) = SipUsername::parse(number) {
@@ -181,10 +181,19 @@ fn feature(number: &str, plan: &Plan) -> Option<Dialled> {
         12 if rest.is_empty() => Some(Feature::AtQueues(AtQueues::LoggedOut)),
         13 if rest.is_empty() => Some(Feature::AtQueues(AtQueues::Paused)),
         10 if rest.len() == 2 && rest.bytes().all(|b| b.is_ascii_digit()) => Some(Feature::SpeedDial(rest.to_owned())),
-        14 | 15 => withheld::after_code(rest).map(|number| Feature::Withhold { withholds: at == 14, number }),
+        14 | 15 => withheld::after_code(rest, |rest| is_speed_dial(rest, plan))
+            .map(|number| Feature::Withhold { withholds: at == 14, number }),
         _ => None,
     };
     Some(feature.map_or(Dialled::Nonsense, Dialled::Feature))
+}
+
+/// Whether this calls a speed dial that the tenant has.
+fn is_speed_dial(number: &str, plan: &Plan) -> bool {
+    match feature(number, plan) {
+        Some(Dialled::Feature(Feature::SpeedDial(key))) => plan.settings.routing.speed_dials.contains_key(&key),
+        _ => false,
+    }
 }
 
 /// A parking slot, in one digit or two: 7 and 07 are the same.

@@ -66,7 +66,8 @@ impl Router<'_, '_> {
 
     fn forward(&mut self, extension: &Extension, to: &DialNumber) -> Route {
         let own_mailbox = extension.voicemail && self.may_use(Feature::Voicemail);
-        Route::Lead { to: to.to_string(), on_behalf_of: Some(extension.sip_username.clone()), own_mailbox }
+        let shows = (!extension.calls.withhold_number).then(|| extension.number.clone());
+        Route::Lead { to: to.to_string(), on_behalf_of: Some(extension.sip_username.clone()), own_mailbox, shows }
     }
 
     /// The greeting of its mailbox at this time, if not the usual one.

@@ -13,6 +13,7 @@ pub mod carried;
 mod destination;
 mod devices;
 mod dialled;
+pub mod diverted;
 pub mod emergency;
 pub mod entries;
 mod forwards;
@@ -440,7 +441,7 @@ impl Router<'_, '_> {
                 Route::Withhold { withholds: *withholds, to: number.to_string() }
             }
             Feature::SpeedDial(key) => match self.plan.settings.routing.speed_dials.get(key) {
-                Some(number) => Route::Lead { to: number.to_string(), on_behalf_of: None, own_mailbox: false },
+                Some(number) => Route::lead(number.to_string()),
                 None => Route::Refused(Refusal::Unallocated),
             },
         }
@@ -462,7 +463,7 @@ impl Router<'_, '_> {
             (Lamp::Forward, Some(own)) if own.calls.forward_always.is_some() => handle(found, Handle::Forward(None)),
             // Where to, a key does not say.
             (Lamp::Forward, Some(_)) => Route::Refused(Refusal::Unallocated),
-            _ => Route::Lead { to: number.to_string(), on_behalf_of: None, own_mailbox: false },
+            _ => Route::lead(number.to_string()),
         }
     }
 

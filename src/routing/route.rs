@@ -10,7 +10,7 @@ use crate::{
         call_handling::{AtQueues, FollowMe},
         destination::Prompt,
     },
-    text::{DeviceId, DialNumber, E164, Keys, SipUsername},
+    text::{DeviceId, DialNumber, E164, ExtensionNumber, Keys, SipUsername},
 };
 
 /// Where a call goes.
@@ -35,6 +35,8 @@ pub enum Route {
         on_behalf_of: Option<SipUsername>,
         /// Whether the mailbox of `on_behalf_of` takes the call if nobody there does.
         own_mailbox: bool,
+        /// The number of `on_behalf_of`, if the next phones are told who forwards the call.
+        shows: Option<ExtensionNumber>,
     },
     Queue {
         id: Uuid,
@@ -231,10 +233,16 @@ pub enum Keep {
 }
 
 impl Route {
+    /// Dials on as the same caller.
+    #[must_use]
+    pub fn lead(to: String) -> Self {
+        Self::Lead { to, on_behalf_of: None, own_mailbox: false, shows: None }
+    }
+
     /// Leads a call that an extension forwarded back to its mailbox.
     #[must_use]
     pub fn to_mailbox(forwarder: &SipUsername) -> Self {
-        Self::Lead { to: format!("{forwarder}{MESSAGE}"), on_behalf_of: None, own_mailbox: false }
+        Self::lead(format!("{forwarder}{MESSAGE}"))
     }
 
     /// A word for it in the switch's log and in the call record.

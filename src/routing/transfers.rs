@@ -9,7 +9,7 @@
 use super::{
     Action, Hops, Ring, Route, Tenant, Then,
     action::{action, set},
-    withheld,
+    diverted, withheld,
 };
 use crate::{
     model::{channel, language::Language},
@@ -48,8 +48,12 @@ impl Transfer {
         if !self.is_new {
             return Vec::new();
         }
-        let mut actions =
-            vec![set(channel::ON_BEHALF, &self.by), set(channel::BACK, &self.by), action("unset", channel::TAKEN_BY)];
+        let mut actions = vec![
+            set(channel::ON_BEHALF, &self.by),
+            set(channel::BACK, &self.by),
+            action("unset", channel::TAKEN_BY),
+            diverted::forgotten(),
+        ];
         match &self.phone {
             Some(phone) => {
                 let set_all = introduces(channel::MADE_BY, phone, home).map(|(name, value)| set(name, value));
@@ -112,8 +116,7 @@ pub fn takes(phone: &SipUsername, home: &Domain) -> Vec<Action> {
 pub fn picks_up(name: Option<&CallerName>, number: Option<&str>) -> Vec<Action> {
     let mut actions = withheld::TELLS.map(|variable| action("unset", variable)).to_vec();
     actions.push(set("sip_cid_in_1xx", false));
-    let number = number.filter(|number| number.bytes().all(|b| b.is_ascii_alphanumeric() || b"+*#._-".contains(&b)));
-    if let Some(number) = number {
+    if let Some(number) = plain(number) {
         let name = name.map_or(number, CallerName::as_str);
         actions.push(action("set_profile_var", format!("caller_id_name={name}")));
         actions.push(action("set_profile_var", format!("caller_id_number={number}")));
@@ -121,13 +124,32 @@ pub fn picks_up(name: Option<&CallerName>, number: Option<&str>) -> Vec<Action> 
     actions
 }
 
+/// A number that an argument can hold.
+fn plain(number: Option<&str>) -> Option<&str> {
+    number.filter(|number| number.bytes().all(|b| b.is_ascii_alphanumeric() || b"+*#._-".contains(&b)))
+}
+
+/// A leg that was called has no name of its own (`switch_ivr_originate` in switch_ivr_originate.c).
+fn own_name(name: Option<&CallerName>) -> Option<&str> {
+    name.map(CallerName::as_str).filter(|name| !name.eq_ignore_ascii_case("Outbound Call"))
+}
+
+/// What a switch runs before a page: whom its phones show. That would be `conference <0000000000>` otherwise (`conference_new` in
+/// mod_conference.c), as no channel calls them (`conference_loop_output` in conference_loop.c).
+#[must_use]
+pub fn pages(name: Option<&CallerName>, number: Option<&str>) -> [Action; 2] {
+    let (name, number) = match (own_name(name), plain(number)) {
+        (name, Some(number)) => (name.unwrap_or(number), number),
+        (_, None) => (withheld::NAMED, withheld::NOBODY),
+    };
+    [set("conference_auto_outcall_caller_id_name", name), set("conference_auto_outcall_caller_id_number", number)]
+}
+
 /// What a switch runs before a phone rings for a call that comes back: the phone shows whose call that is, and nobody else gets it back.
 #[must_use]
 pub fn comes_back(language: Language, name: Option<&CallerName>, number: Option<&str>) -> Vec<Action> {
     let mut actions = vec![action("unset", channel::BACK)];
-    // A leg that was called has no name of its own (`switch_ivr_originate` in switch_ivr_originate.c).
-    let name = name.map(CallerName::as_str).filter(|name| !name.eq_ignore_ascii_case("Outbound Call"));
-    let number = number.filter(|number| number.bytes().all(|b| b.is_ascii_alphanumeric() || b"+*#._-".contains(&b)));
+    let (name, number) = (own_name(name), plain(number));
     let word = match language {
         Language::En => "Recall",
         Language::De => "R\u{fc}ckruf",

@@ -18,7 +18,7 @@ pub const TELLS: [&str; 2] = ["execute_on_answer_14", "execute_on_answer_15"];
 
 /// What phones show instead. As user of a SIP URI, it is what RFC 3323 (section 4.1.1.3) recommends.
 pub const NOBODY: &str = "anonymous";
-const NAMED: &str = "Anonymous";
+pub(super) const NAMED: &str = "Anonymous";
 
 /// Codes before a number that work in some countries, besides the tenant's own, and whether they withhold. From the countries' numbering
 /// plans and 3GPP TS 22.030. Codes of digits count only before numbers as people dial them outside: many numbers begin like them.
@@ -47,24 +47,27 @@ const SHORTEST: usize = 9;
 /// A country whose own numbers have no leading 0 but always so many digits.
 const WHOLE: (&str, usize) = ("HK", 8);
 
-/// A number dialled with one of the countries' codes: whether its caller is withheld, and the number.
+/// A number dialled with one of the countries' codes: whether its caller is withheld, and the number. `is_speed_dial`: whether a text calls one
+/// of the tenant's speed dials, which also stands for a number outside.
 #[must_use]
-pub fn dialled(text: &str, plan: &Plan) -> Option<(bool, DialNumber)> {
+pub fn dialled(text: &str, plan: &Plan, is_speed_dial: impl Fn(&str) -> bool) -> Option<(bool, DialNumber)> {
     let country = plan.country();
     BEFORE_NUMBERS.iter().find_map(|(countries, code, withholds)| {
         let rest = text.strip_prefix(code)?;
         let is_here = countries.is_empty() || country.is_some_and(|country| countries.contains(&country));
         let is_whole = || country == Some(WHOLE.0) && rest.len() == WHOLE.1;
         let is_outside = || is_whole() || rest.starts_with(['0', '+']) && rest.len() >= SHORTEST;
-        let is_code = !code.bytes().all(|b| b.is_ascii_digit()) || is_outside();
+        let is_code = !code.bytes().all(|b| b.is_ascii_digit()) || is_outside() || is_speed_dial(rest);
         (is_here && is_code).then(|| DialNumber::parse(rest).ok()).flatten().map(|number| (*withholds, number))
     })
 }
 
-/// What follows a tenant's own code for this. `*31#NUMBER` and `*31*NUMBER` are written that way in many countries.
+/// What follows a tenant's own code for this. `*31#NUMBER` and `*31*NUMBER` are written that way in many countries, but the star of a speed
+/// dial is its own.
 #[must_use]
-pub fn after_code(rest: &str) -> Option<DialNumber> {
-    DialNumber::parse(rest.strip_prefix(['#', '*']).unwrap_or(rest)).ok()
+pub fn after_code(rest: &str, is_speed_dial: impl Fn(&str) -> bool) -> Option<DialNumber> {
+    let separated = rest.strip_prefix(['#', '*']).filter(|_| !is_speed_dial(rest));
+    DialNumber::parse(separated.unwrap_or(rest)).ok()
 }
 
 /// Removes the caller's name and number from whatever the switch shows to phones from here on. `effective_…` is what legs are made with,

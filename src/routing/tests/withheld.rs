@@ -43,6 +43,46 @@ fn codes_before_a_number_withhold_or_show_it() {
 }
 
 #[test]
+fn codes_before_a_speed_dial_withhold_or_show_the_number_that_it_calls() {
+    let speed_dials = json!({ "07": "+493012345678" });
+    let of =
+        |country: &str| plan(&json!({ "settings": { "country": country, "routing": { "speed_dials": speed_dials } } }));
+    for (country, code, withholds) in [
+        ("DE", "*31", true),
+        ("DE", "*31*", true),
+        ("DE", "*31#", true),
+        ("DE", "#31#", true),
+        ("DE", "*32", false),
+        ("DE", "*32*", false),
+        ("US", "*67", true),
+        ("GB", "141", true),
+        ("GB", "1470", false),
+        ("IE", "142", false),
+        ("AU", "1831", true),
+        ("AU", "1832", false),
+        ("NZ", "0197", true),
+        ("NZ", "0196", false),
+        ("FR", "3651", true),
+        ("JP", "184", true),
+        ("JP", "186", false),
+        ("HK", "133", true),
+        ("HK", "1357", false),
+        ("IT", "*67#", true),
+        ("KR", "*23#", true),
+    ] {
+        assert_eq!(
+            lead(&of(country), &format!("{code}*007")),
+            Some((withholds, "*007".to_owned())),
+            "{country} {code}"
+        );
+    }
+    // The tenant has no such speed dial: what follows the star is a number.
+    assert_eq!(lead(&of("DE"), "*31*008"), Some((true, "008".to_owned())));
+    assert_eq!(lead(&of("GB"), "141*008"), None);
+    assert_eq!(lead(&of("DE"), "*31*030123456"), Some((true, "030123456".to_owned())));
+}
+
+#[test]
 fn a_hidden_number_is_nowhere_in_what_the_switch_runs_and_a_shown_one_asks_for_no_privacy() {
     let lines =
         |actions: Vec<Action>| actions.into_iter().map(|a| format!("{} {}", a.application, a.data)).collect::<Vec<_>>();

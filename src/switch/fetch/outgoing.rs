@@ -21,7 +21,7 @@ use crate::{
     model::channel,
     model::refusal::Refusal,
     routing::{
-        Action, Plan, Route, Tenant, Trace,
+        self, Action, Plan, Route, Tenant, Trace,
         callee::Callee,
         carried::{self, Carried, Carriers, Dialling},
         outbound::{self, Caller},
@@ -169,7 +169,11 @@ impl Fetch {
         if let Some(on_net) = &row.on_net
             && outbound::barred(caller).is_none()
         {
-            let run = on_net.actions(slot.scope, callee, caller, placed.hops, placed.withheld);
+            let mut run = on_net.actions(slot.scope, callee, caller, placed.hops, placed.withheld);
+            if placed.diverted {
+                // What extensions have as numbers is no business of the other tenant's.
+                run.insert(0, routing::diverted::forgotten());
+            }
             let run = placed.transferred(run, &tenant.domain);
             return actions(slot, "on_net", run, &before);
         }

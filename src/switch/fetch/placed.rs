@@ -123,20 +123,20 @@ impl PlacedCall {
     #[must_use]
     pub fn actions(&self, tenant: &Tenant, plan: &Plan, route: &Route) -> Vec<Action> {
         let run = route.actions(tenant, self.hops);
+        let shown = (self.caller_name.as_ref(), self.caller_number.as_deref());
+        let (name, number) = if self.withheld { (None, None) } else { shown };
         let mut actions = Vec::new();
         if self.comes_back {
-            let (name, number) = (self.caller_name.as_ref(), self.caller_number.as_deref());
-            let shown = if self.withheld { (None, None) } else { (name, number) };
-            actions.extend(transfers::comes_back(plan.settings.language, shown.0, shown.1));
+            actions.extend(transfers::comes_back(plan.settings.language, name, number));
         } else if let (Route::Pickup { .. } | Route::PickupAny { .. } | Route::Park { .. }, None, Some(phone)) =
             (route, &self.transfer, &self.caller)
         {
             actions.extend(transfers::takes(phone, &tenant.domain));
             if !matches!(route, Route::Park { .. }) {
-                let shown = (self.caller_name.as_ref(), self.caller_number.as_deref());
-                let (name, number) = if self.withheld { (None, None) } else { shown };
                 actions.extend(transfers::picks_up(name, number));
             }
+        } else if matches!(route, Route::Page { .. }) {
+            actions.extend(transfers::pages(name, number));
         }
         actions.extend(if transfers::may_fail(route) {
             self.transferred(run, &tenant.domain)

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::{Needs, Row, Table, queues::idle, row};
+use super::{Needs, Row, Table, connected::names_nobody_wrongly, queues::idle, row};
 use crate::{
     phone::media::{next_tone, tone},
     switch::write_sound,
@@ -41,6 +41,8 @@ pub fn rows() -> Vec<Row> {
             assert_eq!(back.invite().from().number, "1001", "{}", back.story());
             let back = back.answers().await;
             t.talk((&agent, t.phone(1)), (&back, t.phone(0))).await;
+            assert_eq!(back.shows(), "Phone 1 <1001>", "{}", back.story());
+            names_nobody_wrongly(&[&call, &back]);
             let done = wish(&t, "done").await;
             assert_eq!((&done["attempts"], &done["extension_id"]), (&json!(1), &t.extension(1)["id"]), "{done}");
             let path = format!("/v1/calls/{}?tenant_id={}", done["call_id"].as_str().unwrap(), t.tenant());
@@ -76,6 +78,7 @@ pub fn rows() -> Vec<Row> {
             assert_eq!(back.invite().from().number, shown, "{}", back.story());
             let back = back.answers().await;
             t.talk((&agent, t.phone(0)), (&back, t.carrier(0))).await;
+            names_nobody_wrongly(&[&call, &back]);
             wish(&t, "done").await;
             let record = t.outbound(|record| record["admitted"] == true).await;
             assert_eq!(record["extension_id"], t.extension(0)["id"], "the agent's rights count: {record}");

@@ -4,6 +4,8 @@ use serde_json::json;
 
 use super::{Needs, Row, row};
 
+const FOUR: Needs = Needs::phones(4);
+
 pub fn rows() -> Vec<Row> {
     vec![
         row("a lamp shows a call that a colleague makes", Needs::phones(3), async |t| {
@@ -13,6 +15,24 @@ pub fn rows() -> Vec<Row> {
             rings.hangs_up().await;
             call.ended().await;
             lamp.says("<state>terminated</state>").await;
+        }),
+        row("a lamp that is watched while a colleague is in a call that they made shows the call", FOUR, async |t| {
+            // A switch tells nothing of the first calls of its life at once (`sofia_presence_event_handler` in sofia_presence.c).
+            let mut early = t.phone(3).watches("1000").await;
+            let (call, _rings) = t.connect(0, 1).await;
+            early.says("<state>confirmed</state>").await;
+            call.hangs_up().await;
+            early.says("<state>terminated</state>").await;
+            for (phone, number) in [(2, "1000"), (3, "1001"), (2, "1001"), (3, "1000")] {
+                let (call, rings) = t.connect(0, 1).await;
+                let mut lamp = t.phone(phone).watches(number).await;
+                lamp.says("<state>").await;
+                let first = lamp.all()[0].clone();
+                assert!(first.contains("<state>confirmed</state>"), "{phone} {number} {first}");
+                call.hangs_up().await;
+                rings.ended().await;
+                lamp.says("<state>terminated</state>").await;
+            }
         }),
         row("a lamp follows the number to another phone after a transfer", Needs::phones(4), async |t| {
             let mut lamp = t.phone(3).watches("1002").await;

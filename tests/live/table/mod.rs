@@ -23,6 +23,7 @@
 
 mod basics;
 mod call_backs;
+mod clicks;
 mod codecs;
 mod connected;
 mod dialled;
@@ -372,6 +373,7 @@ async fn calls_go_as_the_table_says() {
         // Those that wait longest come first.
         queues::rows(),
         call_backs::rows(),
+        clicks::rows(),
         parking::rows(),
         groups::rows(),
         basics::rows(),

@@ -346,6 +346,20 @@ pub fn rows() -> Vec<Row> {
                 ("anonymous.invalid".into(), "id".into())
             );
         }),
+        row("withheld for a call out with *31 before a speed dial", OUT, async |t| {
+            t.settings(json!({ "routing": { "speed_dials": { "07": t.outside() } } })).await;
+            for code in ["*31*007", "#31#*007"] {
+                let call = t.phone(0).calls(code);
+                let taken = t.carrier(0).rings().await;
+                assert_eq!(
+                    (taken.invite().from().host, privacy(taken.invite())),
+                    ("anonymous.invalid".into(), "id".into()),
+                    "{code}"
+                );
+                taken.declines(486).await;
+                call.ended().await;
+            }
+        }),
     ]
 }
 

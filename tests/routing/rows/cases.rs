@@ -1,6 +1,6 @@
 //! The rows, by subject.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Case, Needs, Row, row};
 
@@ -243,7 +243,20 @@ fn destinations() -> Vec<Case> {
         row("a page leaves out who is not to be disturbed", Needs(3, 0, 0), async |t| {
             t.handle(1, json!({ "do_not_disturb": true })).await;
             t.destination("750", "page", json!({ "members": [t.id(1), t.id(2)] })).await;
-            assert_eq!(t.dials(0, "750").await, ["pages 1002"]);
+            assert_eq!(t.dials(0, "750").await, ["pages 1002 as 1000 <1000>"]);
+        }),
+        row("withheld, and to a page: no phone gets a trace", Needs(2, 0, 0), async |t| {
+            t.destination("750", "page", json!({ "members": [t.id(1)] })).await;
+            assert_eq!(t.dials(0, "*31750").await, ["pages 1001 as nobody"]);
+        }),
+        row("connected: whoever is paged from outside sees the caller", ONE, async |t| {
+            let page = t.destination("750", "page", json!({ "members": [t.id(0)] })).await;
+            let all =
+                t.stage.node.api("GET", &format!("/v1/phone-numbers?tenant_id={}", t.tenant), Value::Null).await.json();
+            let path = format!("/v1/phone-numbers/{}?tenant_id={}", all["items"][0]["id"].as_str().unwrap(), t.tenant);
+            t.make("PATCH", &path, json!({ "destination": { "kind": "page", "id": page["id"] } })).await;
+            let way = t.comes_in("+4915112345678", &t.numbers[0]).await;
+            assert_eq!(way, ["pages 1000 as +4915112345678 <+4915112345678>"]);
         }),
     ]
 }
@@ -401,6 +414,16 @@ fn withheld() -> Vec<Case> {
             let number = format!("*3100{}", &t.outside()[1..]);
             let called = format!("calls {} by carrier 0 as anonymous", &t.outside()[1..]);
             assert_eq!(t.dials(0, &number).await, [called]);
+        }),
+        row("withheld for a call out with *31 before a speed dial", ONE, async |t| {
+            t.routing(json!({ "speed_dials": { "07": t.outside() } })).await;
+            let called = format!("calls {} by carrier 0 as anonymous", &t.outside()[1..]);
+            for code in ["*31", "*31*", "*31#", "#31#"] {
+                assert_eq!(t.dials(0, &format!("{code}*007")).await, [called.clone()], "{code}");
+            }
+            t.handle(0, json!({ "withhold_number": true })).await;
+            let called = format!("calls {} by carrier 0 as {}", &t.outside()[1..], t.numbers[0]);
+            assert_eq!(t.dials(0, "*32*007").await, [called]);
         }),
         row("withheld, but an emergency call shows the number and asks for no privacy", ONE, async |t| {
             t.handle(0, json!({ "withhold_number": true })).await;

@@ -19,6 +19,7 @@ use crate::{
 const LIVE: &str = concat!(
     include_str!("../../live/table/basics.rs"),
     include_str!("../../live/table/call_backs.rs"),
+    include_str!("../../live/table/clicks.rs"),
     include_str!("../../live/table/codecs.rs"),
     include_str!("../../live/table/connected.rs"),
     include_str!("../../live/table/dialled.rs"),
@@ -291,7 +292,17 @@ impl Row {
                         "ivr" => return way.push("hears a menu".into()),
                         "echo" => return way.push("hears itself".into()),
                         "conference" if channel.contains_key("conference_auto_outcall_prefix") => return,
-                        "conference_set_auto_outcall" => way.push(format!("pages {}", extension(&data))),
+                        "conference_set_auto_outcall" => {
+                            let shown = ["name", "number"]
+                                .map(|part| channel.get(&format!("conference_auto_outcall_caller_id_{part}")).cloned());
+                            let [Some(name), Some(number)] = shown else { panic!("nobody pages: {channel:?}") };
+                            let hidden = if number == "anonymous" {
+                                " as nobody".to_owned()
+                            } else {
+                                format!(" as {name} <{number}>")
+                            };
+                            way.push(format!("pages {}{hidden}", extension(&data)));
+                        }
                         "conference" => return way.push("is in a conference".into()),
                         "valet_park" => {
                             let slot = data.split_once(' ').map_or("", |(_, slot)| slot);

@@ -7,7 +7,10 @@ use chrono::Utc;
 use crate::{
     app::web::kept_store,
     model::error::Result,
-    node::changes::{self, Author, Changes},
+    node::{
+        changes::{self, Author, Changes},
+        jobs::round,
+    },
     telephony::{calls, carriers, reports, usage},
     tenancy::{auth, tenants},
 };
@@ -17,31 +20,31 @@ const EVERY: Duration = Duration::from_mins(1);
 /// Runs forever. What fails is tried again the next time.
 pub async fn run(changes: Changes) {
     loop {
-        if let Err(error) = purge_tenants(&changes).await {
+        if let Err(error) = round("tenants_purged", purge_tenants(&changes)).await {
             tracing::warn!(%error, "deleted tenants could not be purged");
         }
-        if let Err(error) = tenants::domains::end_due(&changes).await {
+        if let Err(error) = round("domains_ended", tenants::domains::end_due(&changes)).await {
             tracing::warn!(%error, "former domains whose time is over could not be ended");
         }
-        if let Err(error) = auth::store::drop_sign_ups(changes.pool()).await {
+        if let Err(error) = round("sign_ups_dropped", auth::store::drop_sign_ups(changes.pool())).await {
             tracing::warn!(%error, "unconfirmed sign-ups could not be deleted");
         }
-        if let Err(error) = calls::inbox::read_unread(changes.pool()).await {
+        if let Err(error) = round("call_records", calls::inbox::read_unread(changes.pool())).await {
             tracing::warn!(%error, "kept call records could not be read");
         }
-        if let Err(error) = calls::legs::charge_unrecorded(changes.pool()).await {
+        if let Err(error) = round("legs_charged", calls::legs::charge_unrecorded(changes.pool())).await {
             tracing::warn!(%error, "legs whose records did not come could not be charged");
         }
-        if let Err(error) = calls::store::mend_meters(changes.pool()).await {
+        if let Err(error) = round("meters", calls::store::mend_meters(changes.pool())).await {
             tracing::warn!(%error, "call meters could not be corrected");
         }
-        if let Err(error) = usage::work::compare(&changes, Utc::now()).await {
+        if let Err(error) = round("usage", usage::work::compare(&changes, Utc::now())).await {
             tracing::warn!(%error, "what tenants used could not be compared with their limits");
         }
-        if let Err(error) = reports::mails::send(&changes, Utc::now()).await {
+        if let Err(error) = round("report_mails", reports::mails::send(&changes, Utc::now())).await {
             tracing::warn!(%error, "reports could not be mailed");
         }
-        if let Err(error) = kept_store::drop_expired(changes.pool()).await {
+        if let Err(error) = round("pages_dropped", kept_store::drop_expired(changes.pool())).await {
             tracing::warn!(%error, "what pages keep for a while could not be deleted");
         }
         tokio::time::sleep(EVERY).await;
@@ -53,7 +56,7 @@ const PROBE_EVERY: Duration = Duration::from_secs(15);
 /// Probes sick carriers forever. One that answers again is tried like the others.
 pub async fn probe_carriers(changes: Changes) {
     loop {
-        if let Err(error) = probe_sick(&changes).await {
+        if let Err(error) = round("carriers_probed", probe_sick(&changes)).await {
             tracing::warn!(%error, "sick carriers could not be probed");
         }
         tokio::time::sleep(PROBE_EVERY).await;

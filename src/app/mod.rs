@@ -22,6 +22,7 @@ mod router;
 mod scrape;
 pub mod service;
 pub mod settings;
+mod statements;
 mod status;
 pub mod telemetry;
 mod timing;

@@ -24,6 +24,7 @@ use super::{
     process,
     renewal::Renewal,
     scrape::{self, Backlogs, Sources},
+    statements,
     timing::Timing,
 };
 use crate::{
@@ -176,6 +177,7 @@ pub async fn metrics(
     let mut text = counters.handle.render();
     fetch.metrics.write(&mut text);
     timing.write(&mut text);
+    statements::write(&mut text);
     let Counters { links, backlogs, .. } = &**counters;
     scrape::write(&Sources { fetch, links, live: &live, backlogs }, &mut text);
     process::write(&mut text);

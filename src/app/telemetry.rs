@@ -16,8 +16,11 @@ use tracing_subscriber::{
     EnvFilter, Layer as _, fmt, layer::SubscriberExt as _, registry, reload, util::SubscriberInitExt as _,
 };
 
-use super::traces::{self, TracesError};
-use crate::node::trace;
+use super::{
+    statements,
+    traces::{self, TracesError},
+};
+use crate::{model::database_errors, node::trace};
 
 /// Replaces the log's filter.
 type Reload = Box<dyn Fn(EnvFilter) + Send + Sync>;
@@ -28,34 +31,16 @@ static LOG: OnceLock<Reload> = OnceLock::new();
 pub fn init(default: &str) -> Result<(), LogError> {
     let wanted = std::env::var("DIALPLANE_LOG").unwrap_or_default();
     let filter = filter(if wanted.trim().is_empty() { default } else { &wanted })?;
-    if traces::are_wanted() {
-        return with_traces(filter);
-    }
+    let (filter, handle) = reload::Layer::new(filter);
     // A log that can't be written, as its disk is full, must not keep a request from its answer: told of it, the writer would write the error to
     // stderr, where it panics (`eprintln!`).
-    let log = fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false);
-    // Fails only if a log was set up before, as in tests.
-    if std::io::stderr().is_terminal() {
-        let log = log.with_filter_reloading();
-        let handle = log.reload_handle();
-        let _ = LOG.set(Box::new(move |filter| drop(handle.reload(filter))));
-        let _ = log.try_init();
-    } else {
-        let log = log.json().with_filter_reloading();
-        let handle = log.reload_handle();
-        let _ = LOG.set(Box::new(move |filter| drop(handle.reload(filter))));
-        let _ = log.try_init();
-    }
-    Ok(())
-}
-
-/// The same, with spans for a collector. The log's filter does not hold for these.
-fn with_traces(filter: EnvFilter) -> Result<(), LogError> {
-    let (filter, handle) = reload::Layer::new(filter);
     let log = fmt::layer().with_writer(std::io::stderr).log_internal_errors(false);
     let log = if std::io::stderr().is_terminal() { log.boxed() } else { log.json().boxed() };
     let _ = LOG.set(Box::new(move |filter| drop(handle.reload(filter))));
-    let _ = registry().with(log.with_filter(filter)).with(traces::layer(module_path!())?).try_init();
+    // The log's filter holds for the log alone.
+    let all = registry().with(log.with_filter(filter)).with(statements::layer());
+    // Fails only if a log was set up before.
+    let _ = if traces::are_wanted() { all.with(traces::layer(module_path!())?).try_init() } else { all.try_init() };
     Ok(())
 }
 
@@ -115,6 +100,7 @@ pub fn counters() -> PrometheusHandle {
     // What is described before the recorder is there is forgotten.
     describe();
     begin();
+    statements::measure();
     handle
 }
 
@@ -129,6 +115,7 @@ fn begin() {
     for name in ["dialplane_changes_again_total", "dialplane_webhook_events_lost_total"] {
         metrics::counter!(name).increment(0);
     }
+    database_errors::begin();
 }
 
 /// The meaning of each counter and gauge, as `# HELP` lines. The test that reads `/metrics` fails if one is missing here.
@@ -147,6 +134,11 @@ fn describe() {
         ("dialplane_voicemail_messages_total", "Messages whose sound switches sent, by result."),
         ("dialplane_recordings_total", "Recordings that switches sent, by result."),
         ("dialplane_changes_again_total", "Requests done again because their change gave way to another."),
+        (
+            "dialplane_database_errors_total",
+            "Statements of requests, fetches and periodic jobs that Postgres refused or did not carry out, by reason.",
+        ),
+        ("dialplane_job_failures_total", "Rounds of this node's periodic jobs that failed, by job."),
         ("dialplane_database_waits_total", "Times that all connections of a pool were in use when one was wanted."),
         (
             "dialplane_problems_total",
@@ -175,6 +167,11 @@ fn describe() {
         ("dialplane_certificate_expiry_timestamp_seconds", "When the certificate in force expires, by listener."),
         ("dialplane_database_connections", "Connections to the database, by pool and state."),
         ("dialplane_database_connections_limit", "Most connections to the database of a pool."),
+        (
+            "dialplane_job_last_success_timestamp_seconds",
+            "When a periodic job last succeeded on this node, or began for the first time, in seconds since 1970.",
+        ),
+        ("dialplane_job_duration_seconds", "How long the last round of a periodic job took on this node."),
         ("dialplane_build_info", "1; the label says which version this node runs."),
     ];
     for (name, help) in counters {

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use crate::{
     http::seen,
     model::{
+        database_errors,
         error::Error,
         used::{self, Used},
     },
@@ -272,7 +273,7 @@ impl From<Error> for Problem {
             Error::Busy => Self::from(Code::TooManySignIns).retry_after(2),
             Error::Changed(version) => Code::Changed.with("version", version).into(),
             Error::Fault(_) => Self::internal(&error),
-            Error::Sql(error) => error.into(),
+            Error::Sql(error) => Self::of_database(error),
             Error::Keyring(error) => Self::internal(&error),
         }
     }
@@ -280,6 +281,14 @@ impl From<Error> for Problem {
 
 impl From<sqlx::Error> for Problem {
     fn from(error: sqlx::Error) -> Self {
+        database_errors::note(&error);
+        Self::of_database(error)
+    }
+}
+
+impl Problem {
+    /// The same for an error that was counted.
+    fn of_database(error: sqlx::Error) -> Self {
         match &error {
             sqlx::Error::PoolTimedOut if super::pressed::is_only_that() => Error::ChangesUnderWay { seconds: 5 }.into(),
             sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Protocol(_) => {

@@ -1,7 +1,10 @@
 //! Errors, distinguished by type and code.
 
 use crate::{
-    model::used::{self, Used, UsedKind},
+    model::{
+        database_errors,
+        used::{self, Used, UsedKind},
+    },
     text::{Code, Why, keyring::KeyringError},
 };
 
@@ -59,6 +62,7 @@ const TENANT_IS_BEING_DELETED: &str = "DPL01";
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
+        database_errors::note(&error);
         match error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() {
             Some(TENANT_IS_BEING_DELETED) => Self::Refused(Code::TenantIsBeingDeleted.into()),
             _ => Self::Sql(error),

@@ -5,6 +5,7 @@ pub mod agent_status;
 pub mod call_handling;
 pub mod carrier;
 pub mod channel;
+pub mod database_errors;
 pub mod destination;
 pub mod device;
 pub mod diff;

@@ -20,6 +20,11 @@ pub struct Histogram {
 }
 
 impl Histogram {
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { counts: [const { AtomicU64::new(0) }; BOUNDS.len() + 1], nanoseconds: AtomicU64::new(0) }
+    }
+
     pub fn record(&self, took: Duration) {
         let nanoseconds = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         let place = BOUNDS.partition_point(|bound| bound.saturating_mul(1000) < nanoseconds);

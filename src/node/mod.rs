@@ -14,6 +14,7 @@ pub mod fitness_store;
 pub mod generations;
 pub mod histogram;
 pub mod history;
+pub mod jobs;
 pub mod lease;
 pub mod months_store;
 pub mod poller;

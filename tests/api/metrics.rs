@@ -3,6 +3,7 @@
 use std::{
     io::Write as _,
     process::{Command, Stdio},
+    time::{Duration, Instant},
 };
 
 use serde_json::Value;
@@ -30,6 +31,10 @@ async fn every_metric_says_what_it_means() {
         assert!(text.contains(&format!("# HELP {name} ")), "{name} in src/app/telemetry.rs: {text}");
     }
     assert!(text.contains("dialplane_build_info{version=\"0."), "{text}");
+    // Prometheus has labels of these names, and would rename ours.
+    for label in ["job=\"", "instance=\""] {
+        assert!(!text.contains(&format!("{{{label}")) && !text.contains(&format!(",{label}")), "{text}");
+    }
 }
 
 #[actix_web::test]
@@ -41,6 +46,11 @@ async fn prometheus_lint_finds_nothing() {
     promtool.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
     let output = promtool.wait_with_output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// In seconds since 1970.
+fn now() -> f64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64()
 }
 
 /// The value in the line that begins with this.
@@ -69,12 +79,67 @@ async fn fetches_requests_switches_pools_and_the_process_are_measured() {
     assert!(value(&text, &format!("{requested}{{part=\"api\",method=\"POST\",status=\"2xx\"}}")) >= 2.0);
     assert!(value(&text, &format!("{requested}{{part=\"api\",method=\"GET\",status=\"4xx\"}}")) >= 1.0);
     let asked = format!("dialplane_switch_last_fetch_timestamp_seconds{{switch=\"{}\"}}", node.switch.0);
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64();
-    assert!((now - value(&text, &asked)).abs() < 60.0, "{text}");
+    assert!((now() - value(&text, &asked)).abs() < 60.0, "{text}");
     assert!(value(&text, "dialplane_database_connections_limit{pool=\"api\"}") >= 4.0);
+    let stated = "dialplane_database_statement_duration_seconds";
+    for kind in ["select", "insert", "commit"] {
+        assert!(value(&text, &format!("{stated}_count{{kind=\"{kind}\"}}")) >= 1.0);
+        assert!(value(&text, &format!("{stated}_sum{{kind=\"{kind}\"}}")) > 0.0);
+    }
     assert!(value(&text, "process_resident_memory_bytes ") > 1e6);
     assert!(value(&text, "process_open_fds ") > 3.0);
-    assert!((0.0..600.0).contains(&(now - value(&text, "process_start_time_seconds "))), "{text}");
+    assert!((0.0..600.0).contains(&(now() - value(&text, "process_start_time_seconds "))), "{text}");
+    node.stop().await;
+}
+
+/// Asks for the metrics until this is true of them.
+async fn until(node: &Node, is: impl Fn(&str) -> bool) -> String {
+    let since = Instant::now();
+    loop {
+        let text = node.metrics().await;
+        if is(&text) {
+            return text;
+        }
+        assert!(since.elapsed() < Duration::from_mins(1), "{text}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[actix_web::test]
+async fn a_periodic_job_that_fails_is_counted_by_its_name_and_is_late_until_it_succeeds() {
+    let database = Database::new().await;
+    let node = Node::start(&database).await;
+    // Those that run in the same process are counted together, but only here does one of them lack its table.
+    let (failures, success) = (
+        "dialplane_job_failures_total{task=\"erasures\"}",
+        "dialplane_job_last_success_timestamp_seconds{task=\"usage\"}",
+    );
+    let text = until(&node, |text| text.contains(success) && text.contains(failures)).await;
+    assert!((now() - value(&text, success)).abs() < 3600.0, "{text}");
+    assert!(value(&text, "dialplane_job_duration_seconds{task=\"usage\"}") >= 0.0);
+    let errors = "dialplane_database_errors_total{reason=\"other\"}";
+    let before = (value(&text, failures), value(&text, errors));
+    let mut db = database.connect().await;
+    sqlx::query("alter table erasures rename to elsewhere").execute(&mut db).await.unwrap();
+    until(&node, |text| value(text, failures) > before.0 && value(text, errors) > before.1).await;
+    sqlx::query("alter table elsewhere rename to erasures").execute(&mut db).await.unwrap();
+    // To the second.
+    let again = now().floor();
+    until(&node, |text| value(text, "dialplane_job_last_success_timestamp_seconds{task=\"erasures\"}") >= again).await;
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn a_change_that_the_tables_refuse_is_counted_as_such() {
+    let database = Database::new().await;
+    let node = Node::start(&database).await;
+    let refused = "dialplane_database_errors_total{reason=\"constraint\"}";
+    let before = value(&node.metrics().await, refused);
+    // Only the tables' foreign key says that there is no such cluster.
+    let new = serde_json::json!({ "name": "somewhere", "cluster_id": uuid::Uuid::new_v4() });
+    let answer = node.api("POST", "/v1/switches", new).await;
+    assert_eq!(answer.status, 422, "{}", answer.text());
+    assert!(value(&node.metrics().await, refused) > before);
     node.stop().await;
 }
 

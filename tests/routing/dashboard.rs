@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::{
     harness::Node,
-    live::{fires, known, now},
+    live::{fires, known, now, of_gateway},
     pushes::Fleet,
 };
 
@@ -116,12 +116,13 @@ async fn scraped(fleet: &Fleet) -> Scrape {
         "Session-Since-Startup": "1234", "Idle-CPU": "87.5", "Uptime-msec": "60500",
     });
     fires(&fleet.socket, beat, now());
+    fires(&fleet.socket, of_gateway("gateway_add", &uuid::Uuid::new_v4().to_string(), &[]), now());
     node.sign_in("1000", "nowhere.test").await;
     assert_eq!(node.api("GET", "/v1/tenants/nobody", Value::Null).await.status, 404);
     let since = Instant::now();
     loop {
         let text = node.metrics().await;
-        if ["switch_idle_ratio", "backlog", "switch_pending_commands"]
+        if ["switch_idle_ratio", "backlog", "switch_pending_commands", "switch_gateway_up", "job_failures_total"]
             .iter()
             .all(|name| text.contains(&format!("dialplane_{name}{{")))
         {

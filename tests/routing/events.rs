@@ -35,7 +35,18 @@ impl Listener {
 
     /// `more`: another header, with the end of its line.
     pub async fn open_with(node: &Node, key: &str, query: &str, is_websocket: bool, more: &str) -> Result<Self, u16> {
-        let mut stream = TcpStream::connect(node.app.app_address).await.unwrap();
+        let stream = TcpStream::connect(node.app.app_address).await.unwrap();
+        Self::over(stream, key, query, is_websocket, more).await
+    }
+
+    /// The same over a connection on whose way little waits, so that the node notices soon when nobody reads.
+    pub async fn open_narrow(node: &Node, key: &str, query: &str) -> Result<Self, u16> {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        Self::over(socket.connect(node.app.app_address).await.unwrap(), key, query, true, "").await
+    }
+
+    async fn over(mut stream: TcpStream, key: &str, query: &str, is_websocket: bool, more: &str) -> Result<Self, u16> {
         let how = if is_websocket {
             "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
         } else {
@@ -90,14 +101,23 @@ impl Listener {
     }
 
     async fn next(&mut self) -> Option<Value> {
+        Some(serde_json::from_str(&self.next_text().await?).unwrap())
+    }
+
+    async fn next_text(&mut self) -> Option<String> {
         loop {
             if let Some(message) = self.whole() {
-                return Some(serde_json::from_str(&message).unwrap());
+                return Some(message);
             }
             if !self.more().await {
                 return None;
             }
         }
+    }
+
+    /// The next message, as it came.
+    pub async fn text(&mut self) -> String {
+        self.next_text().await.expect("the stream ended")
     }
 
     pub async fn message(&mut self) -> Value {
@@ -111,7 +131,11 @@ fn bridge(a: Uuid, b: Uuid) -> Value {
 
 /// A call from outside to the agent's phone, from its beginning to its end.
 pub fn call(fleet: &Fleet, a: Uuid, b: Uuid) -> Vec<Value> {
-    let (domain, phone) = (&fleet.stage.domain, &fleet.stage.phone);
+    call_to(&fleet.stage.domain, &fleet.stage.phone, a, b)
+}
+
+/// The same to any phone.
+pub fn call_to(domain: &str, phone: &str, a: Uuid, b: Uuid) -> Vec<Value> {
     let caller = json!({
         "Call-Direction": "inbound", "Channel-Name": "sofia/external/x@carrier.test", "Caller-Caller-ID-Number": "+493012345678",
         "Caller-Destination-Number": "+12025550123", "Caller-Context": "public",

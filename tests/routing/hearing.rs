@@ -220,3 +220,62 @@ async fn each_live_list_is_filtered_and_read_page_by_page() {
     assert_eq!(positions, [json!(1), json!(2)], "{shown}");
     fleet.stage.stop().await;
 }
+
+#[actix_web::test]
+async fn a_client_that_falls_behind_gets_a_snapshot_instead_of_what_it_missed() {
+    const PHONES: usize = 12;
+    const EVENTS: usize = 900;
+    let fleet = Fleet::new().await;
+    known(&fleet).await;
+    let (node, domain, phone) = (&fleet.stage.node, &fleet.stage.domain, &fleet.stage.phone);
+    let query = format!("tenant_id={}&topics=registration:changed", fleet.stage.tenant);
+    let mut reads = Listener::open(node, &node.key, &query, true).await.unwrap();
+    assert_eq!(reads.message().await["type"], "snapshot");
+    let began = Instant::now();
+    // Another line of the same phone is news, and an event says all phones of its extension: each is large, and the next is sent only when
+    // the one before has come, or what is over would be left out.
+    let mut registers_and_is_heard = async |call_id: String, line: usize| {
+        let mut event = registers(domain, phone, &call_id);
+        let line = format!("line=n{line}n");
+        let long = "x".repeat(900);
+        event["contact"] = json!(format!("\"x\" <sip:{phone}@192.0.2.7:5060;transport=tcp;{line};long={long}>"));
+        fires(&fleet.socket, event, now());
+        while !reads.text().await.contains(&line) {}
+    };
+    for one in 0..PHONES {
+        registers_and_is_heard(format!("phone-{one}"), one).await;
+    }
+    let mut slow = Listener::open_narrow(node, &node.key, &query).await.unwrap();
+    assert_eq!(slow.message().await["type"], "snapshot");
+    let mut events = 0;
+    for line in PHONES..PHONES + EVENTS {
+        registers_and_is_heard("phone-0".into(), line).await;
+        // One that reads nothing at all for half a minute is taken for gone.
+        if line % 100 == 0 {
+            assert_eq!(slow.message().await["type"], "event");
+            events += 1;
+        }
+    }
+    println!("{EVENTS} events within {:?}", began.elapsed());
+    // It reads on only now.
+    let snapshot = loop {
+        let message = slow.message().await;
+        match message["type"].as_str() {
+            Some("event") => events += 1,
+            _ => break message,
+        }
+    };
+    println!("it had {events} before it was behind");
+    assert_eq!((&snapshot["type"], &snapshot["reason"]), (&json!("snapshot"), &json!("behind")), "{snapshot}");
+    assert!(events < EVENTS);
+    let phones = snapshot["data"]["registrations"].as_array().unwrap();
+    assert_eq!(phones.len(), PHONES);
+    let last = format!("line=n{}n", PHONES + EVENTS - 1);
+    assert!(phones.iter().any(|one| one["contact"].as_str().unwrap().contains(&last)), "{last}: {snapshot}");
+    // And it goes on, with what comes after that.
+    registers_and_is_heard("phone-1".into(), PHONES + EVENTS).await;
+    let next = slow.message().await;
+    assert_eq!(next["type"], "event", "{next}");
+    assert!(next.to_string().contains(&format!("line=n{}n", PHONES + EVENTS)), "{next}");
+    fleet.stage.stop().await;
+}

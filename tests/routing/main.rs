@@ -35,6 +35,7 @@ mod money;
 mod monitoring;
 mod moves;
 mod numbers;
+mod outages;
 mod outside;
 mod own_calls;
 #[allow(dead_code, reason = "these tests use a part of it")]
@@ -49,6 +50,7 @@ mod returns;
 mod rows;
 mod sandbox;
 mod stage;
+mod topics;
 mod transfer;
 mod transfers;
 mod usage;

@@ -13,6 +13,20 @@ use crate::{
     pushes::Fleet,
 };
 
+/// Signs somebody in with a browser: the cookie of the session.
+pub async fn cookie_of(node: &Node, id: Uuid) -> String {
+    use dialplane::{
+        node::changes::Author,
+        tenancy::auth::{session, store},
+    };
+    let author = Author { name: "test".into(), source: None, within: None };
+    let mut change = node.app.changes.begin(author).await.unwrap();
+    let account = store::account(change.db(), id).await.unwrap().unwrap();
+    let cookie = session::for_browser(&mut change, &account, &session::Source::default()).await.unwrap();
+    change.commit_quietly().await.unwrap();
+    cookie.to_string()
+}
+
 /// Somebody with a phone and a browser.
 pub struct Agent {
     pub id: Uuid,
@@ -26,21 +40,13 @@ pub struct Agent {
 impl Agent {
     /// Signs in.
     pub async fn of(fleet: &Fleet, agent: &Value) -> Self {
-        use dialplane::{
-            node::changes::Author,
-            tenancy::auth::{session, store},
-        };
         let id = agent["id"].as_str().unwrap().parse::<Uuid>().unwrap();
         fleet.sql("update users set status = 'active', email_verified_at = now() where tenant_id is not null").await;
-        let author = Author { name: "test".into(), source: None, within: None };
-        let mut change = fleet.stage.node.app.changes.begin(author).await.unwrap();
-        let account = store::account(change.db(), id).await.unwrap().unwrap();
-        let cookie = session::for_browser(&mut change, &account, &session::Source::default()).await.unwrap();
-        change.commit_quietly().await.unwrap();
+        let cookie = cookie_of(&fleet.stage.node, id).await;
         let own = &agent["extensions"][0];
         let text = |name: &str| own[name].as_str().unwrap().to_owned();
         let (phone, number, extension) = (text("sip_username"), text("number"), text("id"));
-        Self { id, phone, number, extension, cookie: cookie.to_string() }
+        Self { id, phone, number, extension, cookie }
     }
 
     /// The stage's agent, and a colleague.
@@ -52,6 +58,11 @@ impl Agent {
         let second = node.makes(&format!("/v1/admin/agents?tenant_id={tenant}"), new).await;
         assert_eq!(second.status, 201, "{}", second.text());
         [Self::of(fleet, &first).await, Self::of(fleet, &second.json()).await]
+    }
+
+    /// Their browser's session.
+    pub fn cookie(&self) -> &str {
+        &self.cookie
     }
 
     pub async fn asks(&self, node: &Node, method: &str, path: &str, body: Value) -> Answer {

@@ -17,7 +17,10 @@ use uuid::Uuid;
 
 use self::store::{BATCH, Passing, Whose};
 pub use crate::node::months_store::{Kept, Month, make as make_month};
-use crate::{model::retention::Retention, node::months_store};
+use crate::{
+    model::retention::Retention,
+    node::{jobs, months_store},
+};
 
 const EVERY: Duration = Duration::from_hours(1);
 /// The pause after each batch, for other work.
@@ -58,7 +61,7 @@ const PASSING: [(Passing, i64); 18] = [
 /// Runs forever. What fails is tried again the next time.
 pub async fn run(pool: PgPool, retention: Retention, mails: PathBuf) {
     loop {
-        match pass(&pool, &retention, Utc::now()).await {
+        match jobs::round("retention", pass(&pool, &retention, Utc::now())).await {
             Ok(Some(0) | None) => {}
             Ok(Some(rows)) => tracing::info!(
                 rows,

@@ -2,8 +2,8 @@
 //! listens to `/v1/events` (assets/live.js). What can be done to calls there is in assets/acts.js.
 
 use actix_web::{
-    get,
-    http::StatusCode,
+    HttpRequest, get,
+    http::{Method, StatusCode},
     web::{Data, ServiceConfig},
 };
 use askama::Template;
@@ -35,6 +35,12 @@ use crate::{
 
 pub fn pages(config: &mut ServiceConfig) {
     config.service(calls).service(devices).service(platform);
+}
+
+/// Whether a request only shows what goes on right now: whoever came a short time ago sees that while the database is away, too.
+pub fn looks(request: &HttpRequest) -> bool {
+    matches!(*request.method(), Method::GET | Method::HEAD)
+        && matches!(request.path(), "/app/live" | "/app/live/devices" | "/platform/live")
 }
 
 /// The words that the script writes, without what stands before the dot.
@@ -150,6 +156,9 @@ impl Buttons {
         let words = words.filter(|(key, _)| of_all || !key.starts_with("act.supervise."));
         let words = Value::Object(words.collect()).to_string();
         let mut buttons = Self { words, me: actor.user().ok(), of_all, records: true, ..Self::default() };
+        if visitor.shell.is_away {
+            return Ok(buttons);
+        }
         let Some(tenant) = actor.tenant else { return Ok(buttons) };
         let mut db = visitor.api.read(actor).await?;
         let own = extensions::store::phones_of(&mut *db, tenant, actor.id).await?;
@@ -220,17 +229,27 @@ async fn page(
     if part == "platform" {
         visitor.needs(Resource::Platform, Level::Read)?;
         let text = |thing: &Value, field: &str| thing[field].as_str().unwrap_or_default().to_owned();
-        for one in visitor.all_of("/v1/switches").await.map_err(turned)?.items {
-            switches.push(json!({ "id": one["id"], "name": one["name"] }));
-        }
-        for one in visitor.page_of("/v1/tenants", 500, None).await.map_err(turned)?.items {
-            tenants.insert(text(&one, "id"), one["name"].clone());
+        if visitor.shell.is_away {
+            // Tenants' names are not known here.
+            let live = visitor.request.app_data::<Data<Live>>();
+            let known = live.map(|live| live.switches()).unwrap_or_default();
+            switches.extend(known.iter().map(|one| json!({ "id": one.switch, "name": one.name })));
+        } else {
+            for one in visitor.all_of("/v1/switches").await.map_err(turned)?.items {
+                switches.push(json!({ "id": one["id"], "name": one["name"] }));
+            }
+            for one in visitor.page_of("/v1/tenants", 500, None).await.map_err(turned)?.items {
+                tenants.insert(text(&one, "id"), one["name"].clone());
+            }
         }
     } else {
         let tenant = Visitor::in_tenant(&actor)?;
-        let mut db = visitor.api.read(&actor).await?;
-        let settings = tenants::store::settings(&mut *db, tenant).await?;
-        drop(db);
+        let settings = if visitor.shell.is_away {
+            None
+        } else {
+            let mut db = visitor.api.read(&actor).await?;
+            tenants::store::settings(&mut *db, tenant).await?
+        };
         if let Some(known) = settings.and_then(|(known, _)| known.pointer("/agents/status_reasons").cloned()) {
             reasons = known;
         }
@@ -251,7 +270,7 @@ async fn page(
         now: chrono::Utc::now().timestamp_millis(),
         switches: Value::from(switches).to_string(),
         tenants: Value::Object(tenants).to_string(),
-        may_set: part == "calls" && actor.level == Level::Write,
+        may_set: part == "calls" && actor.level == Level::Write && !visitor.shell.is_away,
         reasons: reasons.to_string(),
         call: written.as_ref().map(|written| written.id),
         written,

@@ -73,7 +73,7 @@ use crate::{
     tenancy::{
         Api,
         auth::{
-            actor::{Actor, browser_session},
+            actor::{Actor, browser_session, looking_session},
             rules::{Level, Resource, Role},
             session,
             store::Live,
@@ -153,6 +153,8 @@ pub struct Shell {
     pub has_phone: bool,
     /// The tenant that a platform administrator is in.
     pub acting: Option<Acting>,
+    /// The database is away, and the page shows only what this node knows without it.
+    pub is_away: bool,
     /// The pages above this one, and this one, which has no address.
     pub crumbs: Vec<(String, String)>,
 }
@@ -285,17 +287,22 @@ impl FromRequest for Visitor {
             if !matches!(*request.method(), actix_web::http::Method::GET | actix_web::http::Method::HEAD) {
                 same_site(&request)?;
             }
-            let session = browser_session(&api, &request).await?;
-            let (me, csrf) = session.map_or((None, String::new()), |(live, csrf)| (Some(live), csrf));
+            let session = if live::looks(&request) {
+                looking_session(&api, &request).await?
+            } else {
+                browser_session(&api, &request).await?.map(|(live, csrf)| (live, csrf, false))
+            };
+            let is_away = session.as_ref().is_some_and(|(_, _, is_away)| *is_away);
+            let (me, csrf) = session.map_or((None, String::new()), |(live, csrf, _)| (Some(live), csrf));
             let language = language(&request, me.as_ref());
             let flash = request.cookie(FLASH_COOKIE).and_then(|cookie| flash(cookie.value()));
             let acting = acting::acting(&api, &request, me.as_ref()).await?;
             let has_phone = match me.as_ref().and_then(|me| Some((me.tenant?, me.user))) {
-                Some((tenant, user)) => extensions::store::has_phone(api.pool(), tenant, user).await?,
-                None => false,
+                Some((tenant, user)) if !is_away => extensions::store::has_phone(api.pool(), tenant, user).await?,
+                _ => false,
             };
             let theme = theme(&request);
-            let shell = Shell { language, theme, me, csrf, flash, has_phone, acting, ..Shell::default() };
+            let shell = Shell { language, theme, me, csrf, flash, has_phone, acting, is_away, ..Shell::default() };
             Ok(Self { shell, request, api })
         })
     }

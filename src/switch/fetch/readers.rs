@@ -15,7 +15,10 @@ use std::{
 use sqlx::PgConnection;
 use tokio::sync::Semaphore;
 
-use crate::node::servers::{Servers, Session};
+use crate::{
+    model::database_errors,
+    node::servers::{Servers, Session},
+};
 
 pub struct Readers {
     servers: Servers,
@@ -44,12 +47,19 @@ pub enum ReadError {
     #[error("no connection for fetches was free within {0:?}")]
     Busy(Duration),
     #[error(transparent)]
-    Sql(#[from] sqlx::Error),
+    Sql(sqlx::Error),
     /// A statement that read for several askers failed.
     #[error(transparent)]
     Together(Arc<ReadError>),
     #[error("the task that ran the statement ended early")]
     Lost,
+}
+
+impl From<sqlx::Error> for ReadError {
+    fn from(error: sqlx::Error) -> Self {
+        database_errors::note(&error);
+        Self::Sql(error)
+    }
 }
 
 /// One statement on a connection. It is made anew if it has to be tried on a second connection.
@@ -92,7 +102,10 @@ impl Readers {
     ) -> Result<T, ReadError> {
         match tokio::time::timeout(self.timeout, self.attempt(&statement)).await {
             Ok(result) => Ok(result?),
-            Err(_) => Err(ReadError::Timeout(self.timeout)),
+            Err(_) => {
+                database_errors::note_timeout();
+                Err(ReadError::Timeout(self.timeout))
+            }
         }
     }
 

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     model::error::Result,
-    node::changes::Changes,
+    node::{changes::Changes, jobs},
     switch::{control::Control, live::Live},
     telephony::recordings::vault::Vault,
 };
@@ -24,10 +24,10 @@ const MOST: i64 = 20;
 /// Runs forever. What fails is tried again.
 pub async fn run(control: Arc<Control>, live: Arc<Live>, changes: Changes, pool: PgPool, vault: Vault) {
     loop {
-        if let Err(error) = ask(&control, &live, &changes, &pool).await {
+        if let Err(error) = jobs::round("mailboxes", ask(&control, &live, &changes, &pool)).await {
             tracing::debug!(%error, "it is not known which mailboxes are to be asked about");
         }
-        if let Err(error) = remove_due(&pool, &vault).await {
+        if let Err(error) = jobs::round("messages_removed", remove_due(&pool, &vault)).await {
             tracing::warn!(%error, "the sound of deleted messages could not be removed");
         }
         tokio::time::sleep(EVERY).await;

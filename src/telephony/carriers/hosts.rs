@@ -7,6 +7,7 @@ use futures_util::future::join_all;
 use sqlx::PgPool;
 
 use super::store;
+use crate::node::jobs;
 
 /// How often to check for names to look up.
 const LOOK_EVERY: Duration = Duration::from_secs(3);
@@ -19,7 +20,7 @@ const MOST: usize = 64;
 /// Looks names up forever. Whichever node comes first does it.
 pub async fn watch(pool: PgPool) {
     loop {
-        if let Err(error) = resolve_due(&pool).await {
+        if let Err(error) = jobs::round("carriers_hosts", resolve_due(&pool)).await {
             tracing::warn!(%error, "the addresses of carriers could not be looked up");
         }
         tokio::time::sleep(LOOK_EVERY).await;

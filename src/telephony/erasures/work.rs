@@ -15,7 +15,10 @@ use super::{
 };
 use crate::{
     model::error::{Error, Result},
-    node::changes::{Author, Changes},
+    node::{
+        changes::{Author, Changes},
+        jobs::round,
+    },
     telephony::{
         calls::record,
         history::{Summary, facets::Facet, fold_store, withheld},
@@ -31,7 +34,7 @@ const AGAIN: TimeDelta = TimeDelta::hours(1);
 /// Runs forever. What fails is tried again the next time.
 pub async fn run(changes: Changes) {
     loop {
-        if let Err(error) = pass(&changes, Utc::now()).await {
+        if let Err(error) = round("erasures", pass(&changes, Utc::now())).await {
             tracing::warn!(%error, "a person's data could not be erased yet, and will be later");
         }
         tokio::time::sleep(EVERY).await;

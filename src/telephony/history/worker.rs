@@ -20,7 +20,10 @@ use super::{
     withheld, written,
 };
 use crate::{
-    node::months_store::{self, Kept, Month},
+    node::{
+        jobs,
+        months_store::{self, Kept, Month},
+    },
     telephony::{calls::told::Told, reports::roll_store},
     text::E164,
 };
@@ -31,10 +34,10 @@ const EVERY: Duration = Duration::from_secs(1);
 /// Runs forever. What fails is tried again. `woken`: this node has received a record.
 pub async fn run(pool: PgPool, woken: Arc<Notify>) {
     loop {
-        match fold_batch(&pool).await {
+        match jobs::round("calls", fold_batch(&pool)).await {
             Ok(Some(legs)) if legs >= usize::try_from(store::BATCH).unwrap_or(usize::MAX) => continue,
             Ok(_) => {
-                if let Err(error) = roll_store::roll(&pool).await {
+                if let Err(error) = jobs::round("figures", roll_store::roll(&pool)).await {
                     tracing::warn!(%error, "figures of calls could not be computed, and will be later");
                 }
             }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use sqlx::PgPool;
 
 use super::{store, vault::Vault};
+use crate::node::jobs;
 
 const EVERY: Duration = Duration::from_secs(5);
 /// Calls that became one with others are looked for once in so many rounds: all recordings of two days are read for it.
@@ -15,10 +16,11 @@ const MOVED_EVERY: u64 = 60;
 pub async fn run(pool: PgPool, vault: Vault) {
     let mut rounds = 0_u64;
     loop {
-        if let Err(error) = store::find_calls(&pool, rounds.is_multiple_of(MOVED_EVERY)).await {
+        let found = store::find_calls(&pool, rounds.is_multiple_of(MOVED_EVERY));
+        if let Err(error) = jobs::round("recordings_calls", found).await {
             tracing::warn!(%error, "the calls of recordings could not be found");
         }
-        if let Err(error) = remove_due(&pool, &vault).await {
+        if let Err(error) = jobs::round("recordings_removed", remove_due(&pool, &vault)).await {
             tracing::warn!(%error, "contents of deleted recordings could not be removed");
         }
         rounds += 1;

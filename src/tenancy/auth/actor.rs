@@ -267,6 +267,17 @@ pub fn shows_cookie(request: &HttpRequest) -> bool {
     matches!(shown(request), Ok(Some(Shown::Cookie(_))))
 }
 
+/// The same for a page that only shows what goes on right now. `true`: the database is away, and this node remembers whose cookie it is.
+pub async fn looking_session(api: &Api, request: &HttpRequest) -> Result<Option<(Live, String, bool)>, Problem> {
+    let Some(cookie) = request.cookie(COOKIE) else { return Ok(None) };
+    let name = Name::Cookie(TokenHash::of(cookie.value().as_bytes()));
+    let (owner, is_away) = owner(api, name, None, None, api.auth.remembered.of(&name)).await?;
+    Ok(match owner {
+        Some(Owner::Person(live)) => Some((live, session::csrf_token(cookie.value()), is_away)),
+        _ => None,
+    })
+}
+
 /// The session of a browser's cookie, if it is valid.
 pub async fn browser_session(api: &Api, request: &HttpRequest) -> Result<Option<(Live, String)>, Problem> {
     let Some(cookie) = request.cookie(COOKIE) else { return Ok(None) };
@@ -354,21 +365,33 @@ async fn authenticate(
         };
         is_theirs && !has_ended
     });
-    let owner = match known {
-        Some(known) if all.is_away() => Some(known),
-        Some(known) => match tokio::time::timeout(PATIENCE, whose(api, name, token, source)).await {
-            Ok(Err(Unknown::Sql(error))) if !remembered::is_away(&error) => return Err(error.into()),
-            Ok(Err(Unknown::Sql(_))) | Err(_) => {
-                all.note_away();
-                Some(known)
-            }
-            Ok(answered) => confirmed(api, name, answered?),
-        },
-        None => confirmed(api, name, whose(api, name, token, source).await?),
-    };
+    let (owner, _) = owner(api, name, token, source, known).await?;
     match owner.ok_or_else(Problem::unauthorized)? {
         Owner::Key(key) => by_key(key, resource, how),
         Owner::Person(live) => Ok(Actor::of_session(&live, resource)),
+    }
+}
+
+/// Whose it is, by the database or, while that is away, by what is `known` here; and whether it is away.
+async fn owner(
+    api: &Api,
+    name: Name,
+    token: Option<(i64, Uuid)>,
+    source: Option<IpAddr>,
+    known: Option<Owner>,
+) -> Result<(Option<Owner>, bool), Problem> {
+    let all = &api.auth.remembered;
+    match known {
+        Some(known) if all.is_away() => Ok((Some(known), true)),
+        Some(known) => match tokio::time::timeout(PATIENCE, whose(api, name, token, source)).await {
+            Ok(Err(Unknown::Sql(error))) if !remembered::is_away(&error) => Err(error.into()),
+            Ok(Err(Unknown::Sql(_))) | Err(_) => {
+                all.note_away();
+                Ok((Some(known), true))
+            }
+            Ok(answered) => Ok((confirmed(api, name, answered?), false)),
+        },
+        None => Ok((confirmed(api, name, whose(api, name, token, source).await?), false)),
     }
 }
 

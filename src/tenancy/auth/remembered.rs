@@ -129,3 +129,83 @@ impl Remembered {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tenancy::auth::rules::Role;
+
+    fn person(n: u128) -> Owner {
+        let (session, user) = (Uuid::from_u128(n), Uuid::from_u128(n));
+        let (email, name) = ("ada@acme.test".to_owned(), "Ada".to_owned());
+        Owner::Person(Live {
+            session,
+            user,
+            tenant: None,
+            email,
+            name,
+            role: Role::PlatformAdmin,
+            language: None,
+            totp_missing: false,
+        })
+    }
+
+    fn name(n: u128) -> Name {
+        Name::Session(Uuid::from_u128(n))
+    }
+
+    #[test]
+    fn what_the_database_no_longer_confirms_is_forgotten_and_what_is_shown_meanwhile_stays() {
+        let all = Remembered::default();
+        all.keep(name(1), person(1));
+        all.keep(name(2), person(2));
+        let asked = Instant::now();
+        // Signed in anew after the database was asked: its answer says nothing of this.
+        all.keep(name(2), person(2));
+        all.confirmed(asked, [(name(1), false), (name(2), false)].into_iter());
+        assert!(all.of(&name(1)).is_none());
+        assert!(all.of(&name(2)).is_some());
+    }
+
+    #[test]
+    fn a_credential_counts_for_minutes_after_it_was_confirmed() {
+        let all = Remembered::default();
+        all.keep(name(1), person(1));
+        let Some(before) = Instant::now().checked_sub(KEPT) else { return };
+        all.inner().all.get_mut(&name(1)).unwrap().confirmed = before;
+        assert!(all.of(&name(1)).is_none());
+        all.confirmed(Instant::now(), [(name(1), true)].into_iter());
+        assert!(all.of(&name(1)).is_some());
+        // It is not kept by being asked for alone.
+        let mut inner = all.inner();
+        let known = inner.all.get_mut(&name(1)).unwrap();
+        (known.confirmed, known.shown) = (before, before);
+        drop(inner);
+        all.confirmed(Instant::now(), [(name(1), true)].into_iter());
+        assert!(all.of(&name(1)).is_none() && all.all().is_empty());
+    }
+
+    #[test]
+    fn so_many_are_remembered_and_whoever_came_first_is_forgotten_first() {
+        let all = Remembered::default();
+        for n in 0..=MOST as u128 {
+            all.keep(name(n), person(n));
+        }
+        assert_eq!(all.all().len(), MOST);
+        assert!(all.of(&name(0)).is_none() && all.of(&name(MOST as u128)).is_some());
+    }
+
+    #[test]
+    fn the_database_is_away_until_it_answers() {
+        let all = Remembered::default();
+        assert!(!all.is_away());
+        all.note_away();
+        assert!(all.is_away());
+        all.confirmed(Instant::now(), std::iter::empty());
+        assert!(!all.is_away());
+        for error in [sqlx::Error::PoolTimedOut, sqlx::Error::PoolClosed] {
+            assert!(is_away(&error), "{error}");
+        }
+        assert!(!is_away(&sqlx::Error::RowNotFound));
+    }
+}

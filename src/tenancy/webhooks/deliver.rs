@@ -276,6 +276,59 @@ mod tests {
     use super::*;
 
     #[test]
+    fn places_stay_free_although_many_tenants_have_endpoints_that_hang() {
+        for tenants in [1, 8, 16] {
+            let mut under_way = vec![0; tenants];
+            let free = |under_way: &[usize]| MOST - under_way.iter().sum::<usize>();
+            // Each reading is all of one tenant's, as long as it may have more.
+            while let Some(tenant) = (0..tenants).find(|tenant| under_way[*tenant] < share(free(&under_way))) {
+                under_way[tenant] += share(free(&under_way));
+            }
+            let left = free(&under_way);
+            assert!(left > 0 && share(left) > 0, "{tenants} tenants leave {left}");
+            assert!(tenants != 8 || left > 40, "{left}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_that_has_another_address_the_second_time_leads_nowhere_inside() {
+        // Only the first one is taken.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        // Nobody has this address: it is of the network that tried out IPv6, and was given back.
+        let outside = std::net::SocketAddr::from((std::net::Ipv6Addr::new(0x3ffe, 0, 0, 0, 0, 0, 0, 1), 0));
+        let inside = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&asked);
+        let resolver = move |private_allowed| {
+            let counted = Arc::clone(&counted);
+            PublicOnly::asking(private_allowed, move |_| {
+                let is_first = counted.fetch_add(1, Ordering::AcqRel) == 0;
+                Ok(if is_first { vec![inside, outside] } else { vec![inside] })
+            })
+        };
+        let url = format!("http://rebinds.test:{port}/");
+        let sent = async |private_allowed: bool| {
+            let client = client(resolver(private_allowed)).unwrap();
+            let one = async || told(&client.post(&url).timeout(Duration::from_secs(1)).send().await.unwrap_err());
+            [one().await, one().await]
+        };
+        let errors = tokio::select! {
+            _ = listener.accept() => panic!("somebody came to where nothing may be sent"),
+            errors = sent(false) => errors,
+        };
+        assert_eq!(errors[1], target::Forbidden::NotPublic.to_string());
+        assert_ne!(errors[0], errors[1], "the first answer had an address to connect to");
+        assert_eq!(asked.load(Ordering::Acquire), 2, "a request asks once, and goes to what was checked");
+        // The same answers lead to the listener where that is allowed.
+        tokio::select! {
+            came = listener.accept() => drop(came.unwrap()),
+            errors = sent(true) => panic!("nobody came: {errors:?}"),
+        }
+    }
+
+    #[test]
     fn pauses_grow_for_three_days_and_then_it_is_given_up() {
         let all = (1..).map_while(pause).collect::<Vec<_>>();
         assert_eq!(all.len(), PAUSES.len());

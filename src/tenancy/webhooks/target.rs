@@ -75,12 +75,30 @@ pub fn allowed(url: &str, private_allowed: bool) -> Result<Url, Forbidden> {
 /// The resolver of requests: it leaves out addresses that are not public.
 pub struct PublicOnly {
     private_allowed: bool,
+    /// Who is asked instead of the system.
+    #[cfg(test)]
+    asks: Option<Asks>,
 }
+
+#[cfg(test)]
+type Asks = std::sync::Arc<dyn Fn(&str) -> std::io::Result<Vec<SocketAddr>> + Send + Sync>;
 
 impl PublicOnly {
     #[must_use]
     pub fn new(private_allowed: bool) -> Self {
-        Self { private_allowed }
+        Self {
+            private_allowed,
+            #[cfg(test)]
+            asks: None,
+        }
+    }
+
+    #[cfg(test)]
+    pub fn asking(
+        private_allowed: bool,
+        asks: impl Fn(&str) -> std::io::Result<Vec<SocketAddr>> + Send + Sync + 'static,
+    ) -> Self {
+        Self { private_allowed, asks: Some(std::sync::Arc::new(asks)) }
     }
 
     async fn addresses(private_allowed: bool, name: &str) -> Result<Vec<SocketAddr>, Forbidden> {
@@ -100,6 +118,13 @@ impl PublicOnly {
 impl Resolve for PublicOnly {
     fn resolve(&self, name: Name) -> Resolving {
         let private_allowed = self.private_allowed;
+        #[cfg(test)]
+        if let Some(asks) = self.asks.clone() {
+            return Box::pin(async move {
+                let found = Self::checked(private_allowed, asks(name.as_str())?)?;
+                Ok(Box::new(found.into_iter()) as Addrs)
+            });
+        }
         Box::pin(async move {
             let found = Self::addresses(private_allowed, name.as_str()).await?;
             Ok(Box::new(found.into_iter()) as Addrs)

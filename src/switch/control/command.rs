@@ -324,12 +324,14 @@ impl fmt::Display for Order {
                 write!(f, "uuid_transfer {leg} 'm:^:sleep:{ANNOUNCED}^{}:{watched}' inline", mode.application())
             }
             Self::Consent(leg) => write!(f, "uuid_broadcast {leg} {CONSENT} both"),
-            // The name says to the agent why their phone rings. Its music is silence, and it ends when the agent leaves it.
+            // The name says to the agent why their phone rings, and is what it shows once they have answered, too: a leg that was originated has no callee's name
+            // of its own (switch_ivr_originate.c, switch_ivr_originate). Its music is silence, and it ends when the agent leaves it.
             Self::HoldPlace { leg, queue, domain, number, waited } => write!(
                 f,
                 "originate {{origination_uuid={leg},process_cdr=false,origination_caller_id_number={number},\
                  origination_caller_id_name={CALL_BACK_NAME},effective_caller_id_number={number},\
-                 effective_caller_id_name={CALL_BACK_NAME},cc_base_score={waited},cc_moh_override=silence_stream://-1,\
+                 effective_caller_id_name={CALL_BACK_NAME},origination_callee_id_number={number},\
+                 origination_callee_id_name={CALL_BACK_NAME},cc_base_score={waited},cc_moh_override=silence_stream://-1,\
                  hangup_after_bridge=true}}null/call-back 'callcenter:{}' inline",
                 address(*queue, domain),
             ),
@@ -459,7 +461,8 @@ mod tests {
             held.to_string(),
             "originate {origination_uuid=00000000-0000-0000-0000-000000000000,process_cdr=false,\
              origination_caller_id_number=+4915112345678,origination_caller_id_name=Callback,\
-             effective_caller_id_number=+4915112345678,effective_caller_id_name=Callback,cc_base_score=75,\
+             effective_caller_id_number=+4915112345678,effective_caller_id_name=Callback,\
+             origination_callee_id_number=+4915112345678,origination_callee_id_name=Callback,cc_base_score=75,\
              cc_moh_override=silence_stream://-1,hangup_after_bridge=true}null/call-back \
              'callcenter:ffffffffffffffffffffffffffffffff.acme.test' inline"
         );

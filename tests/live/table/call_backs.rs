@@ -42,7 +42,7 @@ pub fn rows() -> Vec<Row> {
             let back = back.answers().await;
             t.talk((&agent, t.phone(1)), (&back, t.phone(0))).await;
             assert_eq!(back.shows(), "Phone 1 <1001>", "{}", back.story());
-            names_nobody_wrongly(&[&call, &back]);
+            names_nobody_wrongly(&[&call, &agent, &back]);
             let done = wish(&t, "done").await;
             assert_eq!((&done["attempts"], &done["extension_id"]), (&json!(1), &t.extension(1)["id"]), "{done}");
             let path = format!("/v1/calls/{}?tenant_id={}", done["call_id"].as_str().unwrap(), t.tenant());
@@ -78,7 +78,7 @@ pub fn rows() -> Vec<Row> {
             assert_eq!(back.invite().from().number, shown, "{}", back.story());
             let back = back.answers().await;
             t.talk((&agent, t.phone(0)), (&back, t.carrier(0))).await;
-            names_nobody_wrongly(&[&call, &back]);
+            names_nobody_wrongly(&[&call, &agent, &back]);
             wish(&t, "done").await;
             let record = t.outbound(|record| record["admitted"] == true).await;
             assert_eq!(record["extension_id"], t.extension(0)["id"], "the agent's rights count: {record}");

@@ -1,11 +1,13 @@
 """The calls of script/operate/calls-drill: phones over UDP, one FreeSWITCH, and what Dialplane says of them."""
 
-import asyncio, atexit, hashlib, http.client, json, os, re, shutil, signal, statistics, subprocess, sys, threading, time, uuid
+import asyncio, atexit, hashlib, http.client, json, os, re, shutil, signal, statistics, subprocess, sys, threading, time, urllib.parse, uuid
 
 FOLDER, MEMORY, FREESWITCH, PROGRAM = sys.argv[1:]
 SIP, EVENTS, PASSWORD = 17060, 17021, "of-the-drill"
 setting = lambda name, usual: int(os.environ.get(name, usual))
 JOBS, RATE, SECONDS, CALLS = setting("JOBS", 100), setting("RATE", 20), setting("SECONDS_EACH", 300), setting("CALLS", 50)
+NODES = setting("NODES", 1)
+FIRST, SECOND = 17081, 17083
 # For how many seconds Postgres answers nothing, instead of being killed.
 AWAY = setting("AWAY", 0)
 # How long a call of the storm is up, in seconds.
@@ -16,8 +18,8 @@ SDP = ("v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\
        "a=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\na=ptime:20\r\n")
 
 
-def ask(method, path, body=None):
-    connection = http.client.HTTPConnection("127.0.0.1", 17081, timeout=60)
+def ask(method, path, body=None, port=FIRST):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     connection.request(method, path, None if body is None else json.dumps(body), {"X-API-Key": demo["api_key"], "Content-Type": "application/json"})
     answer = connection.getresponse()
     text = answer.read()
@@ -28,7 +30,7 @@ def ask(method, path, body=None):
 
 def listen(tenant, heard):
     """What a client is told of ended calls: when each event came."""
-    connection = http.client.HTTPConnection("127.0.0.1", 17081)
+    connection = http.client.HTTPConnection("127.0.0.1", FIRST)
     connection.request("GET", f"/v1/events?topics=call:ended&tenant_id={tenant}", None, {"X-API-Key": demo["api_key"], "Accept": "text/event-stream"})
     answer = connection.getresponse()
     for line in answer:
@@ -208,11 +210,11 @@ class Switch:
             await asyncio.sleep(0.1)
 
 
-async def live():
-    """The ids of the calls that Dialplane shows as up; `None` if it says that it does not know."""
+async def live(port=FIRST):
+    """The ids of the calls that a node shows as up; `None` if it says that it does not know."""
     ids, cursor = set(), ""
     while True:
-        page = await asyncio.to_thread(ask, "GET", "/v1/live/calls?limit=500" + (f"&cursor={cursor}" if cursor else ""))
+        page = await asyncio.to_thread(ask, "GET", "/v1/live/calls?limit=500" + (f"&cursor={cursor}" if cursor else ""), None, port)
         if page["unknown"]:
             return None
         ids |= {call["id"] for call in page["items"]}
@@ -241,12 +243,73 @@ def told(name, times):
     print(f"{name}: {len(times)} calls, median {statistics.median(times):.1f} ms, p99 {times[int(len(times) * 0.99) - 1]:.1f} ms, slowest {times[-1]:.1f} ms")
 
 
-def postgres():
-    """The pid of the node's own Postgres."""
+def postmaster():
+    """What the first node's own Postgres says of itself: its pid first, and the folder of its socket in the fifth line."""
     for root, _, files in os.walk(f"{FOLDER}/data"):
         if "postmaster.pid" in files:
-            return int(open(f"{root}/postmaster.pid").readline())
+            return open(f"{root}/postmaster.pid").read().splitlines()
     sys.exit("the node has no Postgres of its own")
+
+
+def postgres():
+    return int(postmaster()[0])
+
+
+def database():
+    return f"postgres://dialplane@{urllib.parse.quote(postmaster()[4], safe='')}/dialplane"
+
+
+def second_node():
+    """A node with the same Postgres."""
+    known = os.environ | {"DATABASE_URL": database(), "DIALPLANE_KEY_FILE": f"{FOLDER}/data/secret.key"}
+    words = [PROGRAM, "serve", "--data-dir", f"{FOLDER}/second", "--switch-listen", "127.0.0.1:17082", "--app-listen", f"127.0.0.1:{SECOND}"]
+    node = subprocess.Popen(words, env=known, stdout=subprocess.DEVNULL, stderr=open(f"{FOLDER}/second.log", "w"))
+    atexit.register(node.kill)
+    return node
+
+
+async def holder():
+    """The node that holds the link to the switch, while its lease lasts."""
+    words = ["psql", database(), "-Atc", "select holder from event_sockets where held_until > now()"]
+    return (await asyncio.to_thread(subprocess.run, words, capture_output=True, text=True)).stdout.strip()
+
+
+async def second_dies(second, switch, callers, called, tenant):
+    """The node that holds the link is killed with calls up."""
+    first = int(os.environ["FIRST_NODE"])
+    # A node that sleeps for longer than its lease, which is two seconds, loses the link, if it had it.
+    os.kill(first, signal.SIGSTOP)
+    await asyncio.sleep(4)
+    async def is_taken(): return (await holder()) != ""
+    await until(is_taken, "the second node has the link")
+    os.kill(first, signal.SIGCONT)
+    up = await asyncio.gather(*(callers[number].dial(called[number].number) for number in range(CALLS)))
+    async def all_up(): return all([len(await live(port) or ()) == CALLS for port in (FIRST, SECOND)])
+    await until(all_up, "both nodes show all calls")
+    killed, holds = time.perf_counter(), await holder()
+    second.kill()
+    second.wait()
+    async def is_right(): return await live() == await switch.calls()
+    right = await until(is_right, "the first node shows the calls")
+    async def is_back(): return (await holder()) not in ("", holds)
+    await until(is_back, "the first node has the link again")
+    back = time.perf_counter() - killed
+    one = next(iter(await live()))
+    await asyncio.to_thread(ask, "POST", f"/v1/live/calls/{one}/actions?tenant_id={tenant}", {"action": "hangup"})
+    async def is_over(): return one not in await live() and await live() == await switch.calls()
+    await until(is_over, "the call that the first node hung up is over")
+    print(f"second node killed with {CALLS} calls up, which had the link: the first shows them after {right:.2f} s, has the link after "
+          f"{back:.2f} s, and hung one up {time.perf_counter() - killed:.2f} s after the kill")
+    for number, (call, _) in enumerate(up):
+        if call in callers[number].dialogs:
+            try:
+                await asyncio.wait_for(callers[number].hang_up(call), 2)
+            except asyncio.TimeoutError:
+                pass
+    async def none(): return await live() == set()
+    await until(none, "no call is up")
+    if right > 5 or back > 5:
+        sys.exit("that took more than five seconds")
 
 
 async def go_away(seconds):
@@ -304,6 +367,12 @@ async def main():
     told("dialled to the other phone's INVITE", dialled)
 
     # Of the storm.
+    second = second_node() if NODES > 1 else None
+    async def second_knows(): return await live(SECOND) == set()
+    async def knows_too():
+        try: return await second_knows()
+        except OSError: return False
+    if second: await until(knows_too, "the second node knows what goes on")
     since, made = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 1)), 0
     await asyncio.sleep(2)
     async def recorded():
@@ -317,12 +386,12 @@ async def main():
             return failed.append(status)
         await asyncio.sleep(LASTS)
         await caller.hang_up(call)
-    async def sample():
+    async def sample(port=FIRST):
         nonlocal samples, missed, most
         while True:
             before = await switch.calls()
             try:
-                shown = await live()
+                shown = await live(port)
             except (RuntimeError, OSError) as error:
                 refused.append(str(error))
                 await asyncio.sleep(0.5)
@@ -335,14 +404,14 @@ async def main():
             elif not (before & after) <= shown or not shown <= (before | after):
                 # Events take a moment: what is still wrong a quarter of a second later is wrong.
                 await asyncio.sleep(0.25)
-                again = await live()
+                again = await live(port)
                 lost, dead = (before & after) - shown, shown - (before | after)
                 still = await switch.calls()
                 if again is not None and ((lost & still) - again or (dead & again) - still):
                     wrong.append((round(time.perf_counter() - began), len(lost), len(dead)))
             await asyncio.sleep(0.5)
     began = time.perf_counter()
-    sampling = asyncio.create_task(sample())
+    sampling = [asyncio.create_task(sample(port)) for port in ((FIRST, SECOND) if second else (FIRST,))]
     heard = []
     threading.Thread(target=listen, args=(tenant, heard), daemon=True).start()
     running = []
@@ -382,13 +451,14 @@ async def main():
     while cursor is not None:
         page = ask("GET", f"/v1/calls?tenant_id={tenant}&since={since}&limit=500" + (f"&cursor={cursor}" if cursor else ""))
         legs += sum(call["legs"] for call in page["items"])
-        cursor = page["next_cursor"]
+        cursor = page.get("next_cursor")
     unreadable = len(ask("GET", "/v1/unreadable-records")["items"])
-    sampling.cancel()
+    for each in sampling: each.cancel()
     print(f"{RATE} new calls a second for {SECONDS} s, at most {most} up: {len(running)} dialled, {len(failed)} refused, {len(lost)} without an answer; "
           f"{samples} samples, {len(wrong)} wrong, {missed} said that it is unknown, {len(refused)} not answered{': ' + refused[0] if refused else ''}")
     print(f"records: {made + more} of {made} calls, {legs} of {2 * made} legs, the last {late:.1f} s after the last hang-up; {unreadable} unreadable")
 
+    if second: await second_dies(second, switch, callers, called, tenant)
     up = await asyncio.gather(*(callers[number].dial(called[number].number) for number in range(CALLS)))
     if any(status != 200 for _, status in up):
         sys.exit(f"before the kill: {up}")

@@ -1,6 +1,10 @@
 //! For how long somebody hears over `/v1/events`, and what the live lists show by filter and page.
 
-use std::time::{Duration, Instant};
+use std::{
+    cell::Cell,
+    collections::{HashMap, HashSet},
+    time::{Duration, Instant},
+};
 
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -277,5 +281,93 @@ async fn a_client_that_falls_behind_gets_a_snapshot_instead_of_what_it_missed() 
     let next = slow.message().await;
     assert_eq!(next["type"], "event", "{next}");
     assert!(next.to_string().contains(&format!("line=n{}n", PHONES + EVENTS)), "{next}");
+    fleet.stage.stop().await;
+}
+
+#[actix_web::test]
+async fn webhooks_are_told_of_a_queue_once_although_two_nodes_hear_it() {
+    let fleet = Fleet::new().await;
+    let (_, queue) = fleet.queue().await;
+    known(&fleet).await;
+    let (node, tenant, database) = (&fleet.stage.node, fleet.stage.tenant, &fleet.stage.database);
+    let hook = json!({ "url": "https://hooks.invalid/", "tenant_id": tenant, "topics": ["queue:update"] });
+    let made = node.api("POST", "/v1/webhooks", hook).await;
+    assert_eq!(made.status, 201, "{}", made.text());
+    let query = format!("tenant_id={tenant}&topics=queue:update");
+    let hears = async |node: &Node| {
+        let mut listener = Listener::open(node, &node.key, &query, true).await.unwrap();
+        assert_eq!(listener.message().await["type"], "snapshot");
+        listener
+    };
+    let mut listeners = vec![hears(node).await];
+    let kept = async || {
+        let rows = "select (body::jsonb)->>'timestamp' from webhook_events where topic = 'queue:update'";
+        let rows = sqlx::query_scalar::<_, String>(rows).fetch_all(&mut database.connect().await).await.unwrap();
+        let mut times = HashMap::new();
+        for at in rows {
+            *times.entry(at).or_insert(0) += 1;
+        }
+        times
+    };
+    let mut callers = 0;
+    // Those who wait before the second node listens are not in the switch's lists here, so it does not know them.
+    let before = Cell::new(0);
+    let mut heard = HashSet::new();
+    // A caller joins, and these nodes hear of it. Returns when that was.
+    let mut joins_and_is_heard = async |listeners: &mut [Listener]| {
+        callers += 1;
+        joins(&fleet.socket, &queue, Uuid::new_v4(), "+498912345671");
+        let mut last = String::new();
+        for (listener, unknown) in listeners.iter_mut().zip([0, before.get()]) {
+            loop {
+                let message = listener.message().await;
+                last = message["at"].as_str().unwrap().to_owned();
+                heard.insert(last.clone());
+                if message["data"]["waiting"].as_array().is_some_and(|waiting| waiting.len() == callers - unknown) {
+                    break;
+                }
+            }
+        }
+        last
+    };
+    // Nodes look from time to time whether anybody wants to be told, and when they start.
+    let since = Instant::now();
+    while kept().await.is_empty() {
+        assert!(since.elapsed() < Duration::from_mins(1), "nothing is told");
+        joins_and_is_heard(&mut listeners).await;
+        before.set(before.get() + 1);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let second = Node::start(database).await;
+    let since = Instant::now();
+    while second.api("GET", "/v1/live/calls", Value::Null).await.json()["unknown"] != json!([]) {
+        assert!(since.elapsed() < Duration::from_mins(1), "the second node hears nothing");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    listeners.push(hears(&second).await);
+    let mut both = Vec::new();
+    for _ in 0..5 {
+        both.push(joins_and_is_heard(&mut listeners).await);
+    }
+    let written = async |wanted: &[String]| {
+        let since = Instant::now();
+        loop {
+            let times = kept().await;
+            if wanted.iter().all(|at| times.contains_key(at)) {
+                return times;
+            }
+            assert!(since.elapsed() < Duration::from_mins(1), "{wanted:?} in {times:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    written(&both).await;
+    // What the first node writes down of this comes after everything that both wrote.
+    listeners.truncate(1);
+    second.stop().await;
+    let last = joins_and_is_heard(&mut listeners).await;
+    let times = written(&[last]).await;
+    println!("{} times, {heard:?}", times.len());
+    assert!(times.values().all(|count| *count == 1), "{times:?}");
+    assert!(times.keys().all(|at| heard.contains(at)), "a time of one node's own: {times:?}, {heard:?}");
     fleet.stage.stop().await;
 }

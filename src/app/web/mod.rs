@@ -15,6 +15,7 @@ mod confirm;
 mod deliveries;
 mod fields;
 mod form;
+mod frame;
 mod help;
 mod import;
 mod kept;

@@ -1,4 +1,4 @@
-//! Every page in both themes and two widths, without errors in the browser and without findings of axe-core. If
+//! Every page in both themes and three widths, without errors in the browser and without findings of axe-core. If
 //! DIALPLANE_SCREENSHOTS names a folder, screenshots go there (`script/screenshots`).
 
 use std::path::PathBuf;
@@ -15,6 +15,15 @@ use crate::{
 const NUMBERS: &str = "return [...document.querySelectorAll('a[href^=\"tel:\"], .party a')].filter((link) => link.checkVisibility()).map((link) => [link, link.getBoundingClientRect()])
     .filter(([, box]) => box.width < 24 || box.height < 24).map(([link, box]) => `${link.textContent}: ${box.width} x ${box.height}`)";
 
+/// Of a phone, a notebook, and a large screen.
+const fn height(width: u32) -> u32 {
+    match width {
+        ..500 => 844,
+        ..1900 => 900,
+        _ => 1080,
+    }
+}
+
 pub struct Gallery<'a> {
     pub browser: &'a Chromium,
     pub site: &'a Site,
@@ -24,7 +33,8 @@ pub struct Gallery<'a> {
 
 impl Gallery<'_> {
     pub async fn show(&mut self, name: &str, path: &str) {
-        self.show_in(name, path, &[("light", 1440), ("light", 390), ("dark", 1440), ("dark", 390)]).await;
+        self.show_in(name, path, &[("light", 1440), ("light", 390), ("light", 1920), ("dark", 1440), ("dark", 390)])
+            .await;
     }
 
     /// The same for pages that are made like others that are shown in every way.
@@ -36,7 +46,7 @@ impl Gallery<'_> {
         let base = &self.site.url;
         for (theme, width) in ways {
             self.browser.page.goto(&format!("{base}/theme/{theme}")).await.unwrap();
-            self.browser.size(*width, if *width < 500 { 844 } else { 900 }).await;
+            self.browser.size(*width, height(*width)).await;
             self.browser.page.goto(&format!("{base}{path}")).await.unwrap();
             self.look(&format!("{name}-{theme}-{width}")).await;
         }
@@ -47,7 +57,7 @@ impl Gallery<'_> {
         for (theme, width) in [("dark", 390), ("dark", 1440), ("light", 390), ("light", 1440)] {
             let script = "document.documentElement.dataset.theme = arguments[0]";
             self.browser.page.execute(script, vec![theme.into()]).await.unwrap();
-            self.browser.size(width, if width < 500 { 844 } else { 900 }).await;
+            self.browser.size(width, height(width)).await;
             // The bar at the top lies over what is scrolled below it.
             let top = "window.scrollTo({ top: 0, behavior: 'instant' })";
             self.browser.page.execute(top, vec![]).await.unwrap();
@@ -83,7 +93,7 @@ pub fn pictures() -> Option<PathBuf> {
 }
 
 #[actix_web::test]
-async fn every_page_is_sound_in_both_themes_and_two_widths() {
+async fn every_page_is_sound_in_both_themes_and_three_widths() {
     let Some(browser) = Chromium::start().await else { return };
     let database = Database::new().await;
     let site = Site::start(&database).await;
@@ -186,6 +196,8 @@ async fn every_page_of_the_platform_is_sound() {
     ] {
         gallery.show_alike(name, &path).await;
     }
+    gallery.show("tenant-choose", "/platform/tenants/choose").await;
+    gallery.show_alike("tenant-look", &format!("/platform/tenants/{tenant}/look")).await;
     // In a tenant, under the banner.
     browser.page.goto(&format!("{}/platform/tenants", site.url)).await.unwrap();
     browser.click("Open").await;
@@ -229,6 +241,7 @@ async fn subjects(gallery: &mut Gallery<'_>) {
     gallery.show_alike("groups-no-match", "/app/groups?q=nothing+of+this+name").await;
     gallery.show_alike("group-delete", &format!("/app/groups/{}/delete", made["groups"])).await;
     gallery.show_alike("number-assign", &format!("/phone-numbers/{}/assign", made["phone-numbers"])).await;
+    gallery.show("group-look", &format!("/app/groups/{}/look", made["groups"])).await;
     gallery.show("search", "/search?q=sales").await;
     gallery.show("menu-map", &format!("/app/menus/{}/map", made["menus"])).await;
     gallery.show_alike("number-map", &format!("/phone-numbers/{}/map", made["phone-numbers"])).await;

@@ -9,9 +9,9 @@ use uuid::Uuid;
 use crate::{
     chromium::Chromium,
     desk::{fires, phone, switch},
-    gallery::company,
+    gallery::{Gallery, company, pictures},
     harness::Database,
-    journeys::Site,
+    journeys::{ADMIN, Site},
 };
 
 async fn until(browser: &Chromium, script: &str, expected: Value) {
@@ -151,6 +151,128 @@ async fn the_page_of_the_api_shows_operations_and_loads_nothing_that_its_policy_
         browser.sees(text).await;
     }
     assert_eq!(browser.complaints().await, Vec::<String>::new());
+    browser.stop().await;
+    site.node.stop().await;
+}
+
+/// Types into what has the focus.
+async fn types(browser: &Chromium, keys: &str) {
+    browser.page.active_element().await.unwrap().send_keys(keys).await.unwrap();
+}
+
+/// Clicks on the first of what the switcher found.
+async fn hits(browser: &Chromium, kind: &str) {
+    let hit = browser.page.find(Locator::Css(&format!("#switcher .hits {kind}"))).await.unwrap();
+    browser.click_on(hit).await;
+}
+
+const ESCAPE: &str = "\u{e00c}";
+const ENTER: &str = "\u{e007}";
+
+const LOOK: &str = "return Boolean(document.querySelector('#look[open] #look-facts'))";
+
+#[actix_web::test]
+async fn a_row_is_looked_at_beside_its_list_by_mouse_and_by_keys() {
+    let Some(browser) = Chromium::start().await else { return };
+    let database = Database::new().await;
+    let site = Site::start(&database).await;
+    let mut gallery = Gallery { browser: &browser, site: &site, pictures: pictures(), findings: Vec::new() };
+    company(&site, &browser).await;
+    let made = site.routing("acme.test").await;
+    let list = format!("{}/app/groups", site.url);
+    browser.size(1440, 900).await;
+    browser.page.goto(&list).await.unwrap();
+    // A click on what is no link opens the panel, and Escape closes it: one is where one was.
+    browser
+        .page
+        .execute("document.querySelector('td[data-label]:not(:has(a, input)):not(.acts)').click()", vec![])
+        .await
+        .unwrap();
+    until(&browser, LOOK, json!(true)).await;
+    assert_eq!(browser.page.current_url().await.unwrap().as_str(), list);
+    let leads = format!(
+        "return document.querySelector('#look .first').getAttribute('href') === '/app/groups/{}'",
+        made["groups"]
+    );
+    until(&browser, &leads, json!(true)).await;
+    gallery.look_around("look").await;
+    let closed = "return document.getElementById('look').open";
+    types(&browser, ESCAPE).await;
+    until(&browser, closed, json!(false)).await;
+    // The button of the row does the same from the keyboard, and has the focus again afterwards.
+    browser.page.execute("document.querySelector('a[data-look]').focus()", vec![]).await.unwrap();
+    types(&browser, ENTER).await;
+    until(&browser, LOOK, json!(true)).await;
+    types(&browser, ESCAPE).await;
+    until(&browser, "return document.activeElement.matches('a[data-look]')", json!(true)).await;
+    // What takes long has its shape first.
+    let slow = "const real = window.fetch; window.goesOn = null;
+        window.fetch = async (...asked) => { await new Promise((go) => { window.goesOn = go; }); return real(...asked); };
+        document.querySelector('a[data-look]').click()";
+    browser.page.execute(slow, vec![]).await.unwrap();
+    until(&browser, "return Boolean(document.querySelector('#look .skeleton'))", json!(true)).await;
+    gallery.look_around("look-waits").await;
+    browser.page.execute("window.goesOn()", vec![]).await.unwrap();
+    until(&browser, LOOK, json!(true)).await;
+    assert!(
+        !browser
+            .page
+            .execute("return Boolean(document.querySelector('#look .skeleton'))", vec![])
+            .await
+            .unwrap()
+            .as_bool()
+            .unwrap()
+    );
+    // Its link is the thing's own page, which opens where scripts do not run.
+    let own = "return document.querySelector('tr a[data-look]').getAttribute('href')";
+    assert_eq!(browser.page.execute(own, vec![]).await.unwrap(), json!(format!("/app/groups/{}", made["groups"])));
+    for path in ["/app/agents", "/phone-numbers"] {
+        browser.page.goto(&format!("{}{path}", site.url)).await.unwrap();
+        browser.page.execute("document.querySelector('a[data-look]').click()", vec![]).await.unwrap();
+        until(&browser, LOOK, json!(true)).await;
+        gallery.look(&format!("look{}", path.replace('/', "-"))).await;
+    }
+    assert!(gallery.findings.is_empty(), "{:#?}", gallery.findings);
+    browser.stop().await;
+    site.node.stop().await;
+}
+
+#[actix_web::test]
+async fn a_platform_administrator_goes_from_tenant_to_tenant_by_the_bar_and_leaves_again() {
+    let Some(browser) = Chromium::start().await else { return };
+    let database = Database::new().await;
+    let site = Site::start(&database).await;
+    let mut gallery = Gallery { browser: &browser, site: &site, pictures: pictures(), findings: Vec::new() };
+    for (name, domain) in [("Acme", "acme.test"), ("Umbrella", "umbrella.test")] {
+        site.node.api("POST", "/v1/tenants", json!({ "name": name, "domain": domain })).await.id();
+    }
+    site.sign_in(&browser, ADMIN).await;
+    browser.sees("Tenants").await;
+    browser.page.goto(&format!("{}/platform", site.url)).await.unwrap();
+    let found = "return [...document.querySelectorAll('#switcher .hits button > span:first-of-type')].map((one) => one.textContent)";
+    // By keys alone: open, type, choose.
+    types(&browser, "gt").await;
+    until(&browser, found, json!(["Acme", "Umbrella"])).await;
+    gallery.look_around("switcher").await;
+    types(&browser, "umb").await;
+    until(&browser, found, json!(["Umbrella"])).await;
+    types(&browser, ENTER).await;
+    browser.sees("As platform administrator").await;
+    let place = "return document.querySelector('[data-switcher] span').textContent";
+    until(&browser, place, json!("Umbrella")).await;
+    // From there to the next one by mouse, and away.
+    browser.page.execute("document.querySelector('[data-switcher]').click()", vec![]).await.unwrap();
+    until(&browser, found, json!(["Acme"])).await;
+    hits(&browser, "button").await;
+    until(&browser, place, json!("Acme")).await;
+    gallery.look_around("switcher-acting").await;
+    browser.page.goto(&format!("{}/audit", site.url)).await.unwrap();
+    browser.sees("Came into the tenant").await;
+    browser.page.execute("document.querySelector('[data-switcher]').click()", vec![]).await.unwrap();
+    until(&browser, found, json!(["Umbrella"])).await;
+    hits(&browser, "a").await;
+    until(&browser, place, json!("Platform")).await;
+    assert!(gallery.findings.is_empty(), "{:#?}", gallery.findings);
     browser.stop().await;
     site.node.stop().await;
 }

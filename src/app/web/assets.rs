@@ -38,6 +38,7 @@ static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
     asset("acts-can.js", JS, include_bytes!("assets/acts-can.js"));
     asset("acts.js", JS, include_bytes!("assets/acts.js"));
     asset("dial.js", JS, include_bytes!("assets/dial.js"));
+    asset("look.js", JS, include_bytes!("assets/look.js"));
     asset("app.js", JS, include_bytes!("assets/app.js"));
     asset("live.js", JS, include_bytes!("assets/live.js"));
     asset("chart.js", JS, include_bytes!("assets/chart.js"));

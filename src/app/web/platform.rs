@@ -70,15 +70,12 @@ async fn tenant_list(visitor: Visitor, query: Query<PageQuery>) -> Page {
     let window = PageQuery { limit: Some(50), cursor: query.cursor.clone() }.window()?;
     let asked = |name: &str| visitor.in_query(name).unwrap_or_default().trim().chars().take(100).collect::<String>();
     let (search, wanted) = (asked("q"), asked("status"));
-    // A domain has a dot, and is known as a whole.
-    let given = Some(search.clone()).filter(|search| !search.is_empty());
-    let (domain, name) = if search.contains('.') { (given, None) } else { (None, given) };
     let status = match wanted.as_str() {
         "active" => Some(TenantStatus::Active),
         "suspended" => Some(TenantStatus::Suspended),
         _ => None,
     };
-    let filter = tenants::store::Filter { domain, name, status, ..tenants::store::Filter::default() };
+    let filter = tenants::store::Filter { status, ..tenants::store::Filter::called(&search) };
     let rows = tenants::store::list(&mut *visitor.api.read(&actor).await?, None, &filter, &window.into()).await?;
     let page = window.page(rows, |tenant| tenant.id);
     let next = page.next_cursor.map(|cursor| {

@@ -79,6 +79,16 @@ pub struct Filter {
     pub cluster: Option<Uuid>,
 }
 
+impl Filter {
+    /// By what somebody typed: a domain has a dot, and is known as a whole.
+    #[must_use]
+    pub fn called(typed: &str) -> Self {
+        let given = Some(typed.to_owned()).filter(|typed| !typed.is_empty());
+        let (domain, name) = if typed.contains('.') { (given, None) } else { (None, given) };
+        Self { domain, name, ..Self::default() }
+    }
+}
+
 /// Tenants; with `only`, just that tenant.
 pub async fn list(
     db: impl PgExecutor<'_>,

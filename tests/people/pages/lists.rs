@@ -331,10 +331,16 @@ async fn a_manager_reads_and_an_agent_sees_none_of_it() {
     let other = stage.node.tenant("other.test").await;
     let other = person(&stage.node, Some(other), Role::Owner, "owner@other.test").await;
     let mut other = Tab::of(&stage.node, &other).await;
-    assert_eq!(other.get(&page).await.status, 404);
+    assert_eq!((other.get(&page).await.status, other.get(&format!("{page}/look")).await.status), (404, 404));
     let found = other.get("/search?q=sales").await.text();
     assert!(!found.contains(&page), "{found}");
     assert!(manager.get("/search?q=sales").await.text().contains(&page));
+    // Who may only read looks, and is not offered to delete.
+    let look = manager.get(&format!("{page}/look")).await.text();
+    assert!(
+        look.contains("look-facts") && look.contains("sales") && !look.contains(&format!("{page}/delete")),
+        "{look}"
+    );
     stage.node.stop().await;
 }
 
@@ -365,6 +371,14 @@ async fn a_platform_administrator_works_in_a_tenant_under_a_banner_and_the_log_s
     // The owner can read it, too.
     let log = Tab::of(&stage.node, &stage.owner).await.get("/audit").await.text();
     assert!(log.contains("Came into the tenant"), "{log}");
+    // The bar says where they are; the choice of another tenant leaves this one out, and says how to leave.
+    let choose = "/platform/tenants/choose";
+    let elsewhere = stage.node.tenant("elsewhere.test").await;
+    assert!(home.text().contains(choose));
+    let chosen = admin.get(&format!("{choose}?q=elsewhere.test")).await.text();
+    assert!(chosen.contains(&format!("/platform/tenants/{elsewhere}/enter")) && chosen.contains("/leave"), "{chosen}");
+    assert!(!admin.get(choose).await.text().contains(&enter));
+    assert!(admin.get(&format!("{choose}?q=nobody.test")).await.text().contains("No tenant found."));
     // The platform's own pages are the platform's.
     assert!(!admin.get("/platform/tenants").await.text().contains("As platform administrator"));
     assert_eq!(admin.get("/leave").await.header("Location"), Some("/platform/tenants"));
@@ -381,6 +395,8 @@ async fn a_platform_administrator_works_in_a_tenant_under_a_banner_and_the_log_s
     owner.cookies.insert("dialplane_tenant".into(), cookie);
     assert!(!owner.get("/app/groups").await.text().contains("by-the-platform"));
     assert_eq!(owner.post(&enter, &[]).await.status, 403);
+    assert_eq!(owner.get(choose).await.status, 403);
+    assert!(!owner.get("/app").await.text().contains(choose));
     stage.node.stop().await;
 }
 

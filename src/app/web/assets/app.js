@@ -1,5 +1,6 @@
 // What pages do beyond plain HTML. Everything works without it; no eval, no inline anything.
 import { callNumbers } from "./dial.js";
+import { looks } from "./look.js";
 
 const root = document.documentElement;
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
@@ -81,33 +82,43 @@ document.addEventListener("change", (event) => {
   }
 });
 
-// The search over everything.
+// The search over everything, and the one over tenants: a field, and what was found below it.
 const palette = document.getElementById("palette");
-function search() {
-  if (!palette || palette.open) return;
-  palette.showModal();
-  const field = palette.querySelector("input");
+const switcher = document.getElementById("switcher");
+function search(dialog) {
+  if (!dialog || dialog.open) return;
+  dialog.showModal();
+  const field = dialog.querySelector("input");
   field.select();
   if (window.htmx) window.htmx.trigger(field, "search");
 }
-function step(by) {
-  const hits = [...palette.querySelectorAll(".hits a")];
-  if (!hits.length) return;
-  const at = hits.indexOf(document.activeElement) + by;
-  (hits[at] ?? (at < 0 ? palette.querySelector("input") : hits[hits.length - 1])).focus();
+function hits(dialog) {
+  return [...dialog.querySelectorAll(".hits a, .hits button")];
 }
-palette?.addEventListener("keydown", (event) => {
-  if (event.key === "ArrowDown") { event.preventDefault(); step(1); }
-  if (event.key === "ArrowUp") { event.preventDefault(); step(-1); }
-  if (event.key === "Enter" && event.target.matches("input")) {
-    const first = palette.querySelector(".hits a");
-    if (first) { event.preventDefault(); first.click(); }
-  }
-});
+function step(dialog, by) {
+  const all = hits(dialog);
+  if (!all.length) return;
+  const at = all.indexOf(document.activeElement) + by;
+  (all[at] ?? (at < 0 ? dialog.querySelector("input") : all[all.length - 1])).focus();
+}
+for (const dialog of document.querySelectorAll("dialog.seeks")) {
+  dialog.addEventListener("keydown", (event) => {
+    if (event.key === "ArrowDown") { event.preventDefault(); step(dialog, 1); }
+    if (event.key === "ArrowUp") { event.preventDefault(); step(dialog, -1); }
+    if (event.key === "Enter" && event.target.matches("input[type=search]")) {
+      // In a tenant, the first entry of the switcher leads out of it: who searched means what was found.
+      const first = hits(dialog).find((hit) => !event.target.value || hit.getAttribute("href") !== "/leave");
+      if (first) { event.preventDefault(); first.click(); }
+    }
+  });
+}
 for (const dialog of document.querySelectorAll("dialog")) {
   dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
 }
-document.querySelector("[data-palette]")?.addEventListener("click", (event) => { event.preventDefault(); search(); });
+document.querySelector("[data-palette]")?.addEventListener("click", (event) => { event.preventDefault(); search(palette); });
+// On the page that is this choice, its own field is the search.
+const chooses = document.querySelector("main #tenants-found") ? null : document.querySelector("[data-switcher]");
+chooses?.addEventListener("click", (event) => { event.preventDefault(); search(switcher); });
 
 // Shortcuts of one letter can be switched off on this computer: a stray key, or a word to speech input, would do something.
 const SINGLE_KEYS = "dialplane-single-keys";
@@ -175,7 +186,7 @@ let before = "";
 document.addEventListener("keydown", (event) => {
   if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k" && palette) {
     event.preventDefault();
-    search();
+    search(palette);
     return;
   }
   if (event.key === "Escape") {
@@ -193,6 +204,12 @@ document.addEventListener("keydown", (event) => {
   }
   if (event.key === "n") document.querySelector("[data-add]")?.click();
   if (event.key === "h" && before === "g") window.location.assign("/");
+  const leads = event.key === "t" && before === "g" && document.querySelector("[data-switcher]");
+  if (leads) {
+    // The letter itself is not what is searched for.
+    event.preventDefault();
+    leads.click();
+  }
   before = event.key;
 });
 
@@ -201,6 +218,11 @@ document.querySelector("[aria-invalid=true]")?.focus();
 document.addEventListener("htmx:afterSwap", (event) => localTimes(event.target.parentNode ?? document));
 for (const button of document.querySelectorAll("button[data-copy]")) button.hidden = false;
 localTimes(document);
+looks(localTimes);
+// Who can't see that a list loads is told so.
+for (const [name, isBusy] of [["htmx:beforeRequest", "true"], ["htmx:afterRequest", "false"]]) {
+  document.addEventListener(name, ({ detail }) => detail.target?.setAttribute("aria-busy", isBusy));
+}
 // The entry of the navigation that one is at can be seen, however long the navigation is.
 document.querySelector(".side [aria-current]")?.scrollIntoView({ block: "nearest" });
 

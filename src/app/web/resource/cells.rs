@@ -52,6 +52,14 @@ pub struct Shown {
     pub title: bool,
 }
 
+impl Shown {
+    /// Whether there is nothing to be read.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.text.is_empty() && self.links.is_empty() && self.time.is_none()
+    }
+}
+
 /// A telephone number in groups: `+1 202 555 0123`, `+49 309 01 820`.
 #[must_use]
 pub fn formatted(number: &str) -> String {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use actix_web::{
     HttpResponse,
     http::{StatusCode, header},
+    web::Path,
 };
 use askama::Template;
 use serde_json::Value;
@@ -92,6 +93,18 @@ impl ListPage<'_> {
     fn is_empty_case(&self) -> bool {
         self.rows.is_empty() && !self.view.is_search()
     }
+}
+
+/// One thing at a glance, which lists show at their side: what their columns say of it, and where it leads.
+#[derive(Template)]
+#[template(path = "web/look.html")]
+struct LookPage<'a> {
+    s: &'a Shell,
+    spec: &'static Spec,
+    title: String,
+    facts: Vec<(String, Shown)>,
+    row: Row,
+    can_write: bool,
 }
 
 /// What a list shows: the things themselves, in order.
@@ -316,6 +329,23 @@ pub async fn page(visitor: Visitor, spec: &'static Spec) -> Page {
         let _ = answer.add_cookie(&view.kept(spec));
     }
     Ok(answer)
+}
+
+pub async fn look(visitor: Visitor, id: Path<String>, spec: &'static Spec) -> Page {
+    let mut at = At::new(visitor, spec, Level::Read)?;
+    let thing = at.one(&id).await?;
+    let title = cells::formatted(&at.title(&thing));
+    at.visitor.shell.crumbs.push((title.clone(), String::new()));
+    // Also the columns that the list does not show now.
+    let all = spec.columns.iter().map(|column| column.path.to_owned()).collect();
+    let view = View { columns: Some(all), ..View::default() };
+    let things = std::slice::from_ref(&thing);
+    let names = names(&at, things, &view).await?;
+    let mut row = row(&at, &view, &thing, &names);
+    let labels = spec.columns.iter().map(|column| heading(&at, column.path));
+    let facts = labels.zip(std::mem::take(&mut row.cells)).filter(|(_, shown)| !shown.title && !shown.is_empty());
+    let (facts, can_write) = (facts.collect(), at.may_write());
+    html(StatusCode::OK, &LookPage { s: &at.visitor.shell, spec, title, facts, row, can_write })
 }
 
 /// All rows that the list has, with the columns that it shows.

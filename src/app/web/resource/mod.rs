@@ -280,6 +280,7 @@ pub fn pages(config: &mut ServiceConfig, spec: &'static Spec) {
             .route(&at("/export.csv"), web::get().to(move |visitor: Visitor| list::export(visitor, spec)))
             .route(&at("/bulk"), web::post().to(move |visitor, sent| bulk::send(visitor, sent, spec)));
     }
+    config.route(&at("/{id}/look"), web::get().to(move |visitor, id: Path<String>| list::look(visitor, id, spec)));
     if spec.only_list {
         return;
     }
@@ -324,6 +325,7 @@ pub fn routes(method: &str) -> Vec<String> {
             add("/export.csv", &["get"]);
             add("/bulk", &["post"]);
         }
+        add("/{id}/look", &["get"]);
         if spec.only_list {
             continue;
         }

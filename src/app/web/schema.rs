@@ -55,7 +55,7 @@ pub const DAYS: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "frid
 fn named(field: &str) -> Option<&'static str> {
     Some(match field {
         "members" | "moderator" | "extension_id" | "on_behalf_of" => "extension",
-        "agent_id" => "agent",
+        "agent_id" | "recipients" => "agent",
         "cluster_id" => "cluster",
         "number_id" => "number",
         "tenant_id" => "tenant",

@@ -101,7 +101,10 @@ fn is_number(value: &str) -> bool {
 }
 
 fn is_day(value: &str) -> bool {
-    value.len() == 10 && NaiveDate::parse_from_str(value, "%Y-%m-%d").is_ok()
+    // chrono also takes years with a sign, and months of one digit.
+    let is_formed =
+        value.bytes().enumerate().all(|(at, c)| if matches!(at, 4 | 7) { c == b'-' } else { c.is_ascii_digit() });
+    value.len() == 10 && is_formed && NaiveDate::parse_from_str(value, "%Y-%m-%d").is_ok()
 }
 
 #[cfg(test)]

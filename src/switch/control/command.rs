@@ -324,8 +324,9 @@ impl fmt::Display for Order {
                 write!(f, "uuid_transfer {leg} 'm:^:sleep:{ANNOUNCED}^{}:{watched}' inline", mode.application())
             }
             Self::Consent(leg) => write!(f, "uuid_broadcast {leg} {CONSENT} both"),
-            // The name says to the agent why their phone rings, and is what it shows once they have answered, too: a leg that was originated has no callee's name
-            // of its own (switch_ivr_originate.c, switch_ivr_originate). Its music is silence, and it ends when the agent leaves it.
+            // The name says to the agent why their phone rings, and is what it shows once they have answered, too: a leg that was
+            // originated has no callee's name of its own (`switch_ivr_originate` in switch_ivr_originate.c). Its music is silence, and it
+            // ends when the agent leaves it.
             Self::HoldPlace { leg, queue, domain, number, waited } => write!(
                 f,
                 "originate {{origination_uuid={leg},process_cdr=false,origination_caller_id_number={number},\

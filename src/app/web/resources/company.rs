@@ -33,6 +33,7 @@ pub static COMPANY: Spec = Spec {
         Part { heading: "part.phones", fields: &["calling"], closed: true },
         Part { heading: "part.agents", fields: &["agents"], closed: true },
         Part { heading: "part.contacts", fields: &["contacts"], closed: true },
+        Part { heading: "part.reports", fields: &["reports"], closed: true },
         Part { heading: "part.messaging", fields: &["messaging", "voice_agent", "dispositions"], closed: true },
         Part { heading: "part.integrations", fields: &["integrations"], closed: true },
     ],

@@ -273,7 +273,7 @@ impl From<Error> for Problem {
             Error::Busy => Self::from(Code::TooManySignIns).retry_after(2),
             Error::Changed(version) => Code::Changed.with("version", version).into(),
             Error::Fault(_) => Self::internal(&error),
-            Error::Sql(error) => Self::of_database(error),
+            Error::Sql(error) => Self::of_database(&error),
             Error::Keyring(error) => Self::internal(&error),
         }
     }
@@ -282,38 +282,38 @@ impl From<Error> for Problem {
 impl From<sqlx::Error> for Problem {
     fn from(error: sqlx::Error) -> Self {
         database_errors::note(&error);
-        Self::of_database(error)
+        Self::of_database(&error)
     }
 }
 
 impl Problem {
     /// The same for an error that was counted.
-    fn of_database(error: sqlx::Error) -> Self {
-        match &error {
+    fn of_database(error: &sqlx::Error) -> Self {
+        match error {
             sqlx::Error::PoolTimedOut if super::pressed::is_only_that() => Error::ChangesUnderWay { seconds: 5 }.into(),
             sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Protocol(_) => {
-                Self::unavailable(&error)
+                Self::unavailable(error)
             }
             // 57P: the server is shutting down or starting up; 57014: it took longer than a request may; 25006: it became a replica.
             sqlx::Error::Database(e)
                 if e.code().is_some_and(|c| c.starts_with("57P") || c == "57014" || c == "25006") =>
             {
-                Self::unavailable(&error)
+                Self::unavailable(error)
             }
             // A table, function, column or key that our statements name is missing: they are checked when they are compiled, so the database
             // is being restored.
             sqlx::Error::Database(e)
                 if e.code().is_some_and(|c| matches!(&*c, "42P01" | "42883" | "42703" | "42P10")) =>
             {
-                Self::unavailable(&error)
+                Self::unavailable(error)
             }
             sqlx::Error::Database(e) => match e.code().as_deref().and_then(|state| unfit(state, e.constraint())) {
                 Some(problem) => problem,
-                None => Self::internal(&error),
+                None => Self::internal(error),
             },
             // A value for which the database's protocol has no form, such as a time before its calendar begins.
             sqlx::Error::Encode(_) => Code::BeyondLimits.into(),
-            _ => Self::internal(&error),
+            _ => Self::internal(error),
         }
     }
 }

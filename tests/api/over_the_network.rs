@@ -495,11 +495,11 @@ async fn long_work_shows_how_far_it_is_on_a_terminal_and_nowhere_else() {
         path.to_str().unwrap().to_owned()
     };
     let groups = |from: i32| {
-        let groups = (from..from + 30).map(|n| format!("  - {{ name: team{n} }}\n")).collect::<String>();
+        let groups = (from..from + 30).map(|n| format!("  - {{ name: team{n} }}\n")).collect::<Vec<_>>().concat();
         format!("tenant: {{ domain: acme.test }}\ngroups:\n{groups}")
     };
     let people = |from: i32| {
-        let people = (from..from + 5).map(|n| format!("Ada,L{n},a{n}@acme.test\n")).collect::<String>();
+        let people = (from..from + 5).map(|n| format!("Ada,L{n},a{n}@acme.test\n")).collect::<Vec<_>>().concat();
         format!("first_name,last_name,email\n{people}")
     };
     // A command, the same with other things, and how its bar names what it counts.

@@ -19,7 +19,7 @@ const NUMBERS: &str = "return [...document.querySelectorAll('a[href^=\"tel:\"], 
 const fn height(width: u32) -> u32 {
     match width {
         ..500 => 844,
-        ..1900 => 900,
+        500..1900 => 900,
         _ => 1080,
     }
 }

@@ -100,13 +100,11 @@ impl Readers {
         &self,
         statement: impl for<'c> Fn(&'c mut PgConnection, Within<'c, 'e>) -> Reading<'c, T> + Send + Sync,
     ) -> Result<T, ReadError> {
-        match tokio::time::timeout(self.timeout, self.attempt(&statement)).await {
-            Ok(result) => Ok(result?),
-            Err(_) => {
-                database_errors::note_timeout();
-                Err(ReadError::Timeout(self.timeout))
-            }
-        }
+        let Ok(result) = tokio::time::timeout(self.timeout, self.attempt(&statement)).await else {
+            database_errors::note_timeout();
+            return Err(ReadError::Timeout(self.timeout));
+        };
+        Ok(result?)
     }
 
     async fn attempt<'e, T: Send>(

@@ -1,5 +1,5 @@
-//! What stands around every page: the bar and the navigation above it, the way to it, the foot below it. They are templates of their own, which the compiler
-//! reads once; a page that contained them would have them compiled again with each page.
+//! What stands around every page: the bar and the navigation above it, the way to it, the foot below it. They are templates of their own,
+//! which the compiler reads once; inherited, they would be compiled again with each page.
 
 use askama::Template;
 

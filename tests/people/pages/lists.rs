@@ -761,6 +761,42 @@ async fn a_role_is_changed_on_the_teams_page_and_no_extension_is_lost_by_it() {
 }
 
 #[actix_web::test]
+async fn the_company_says_what_its_contacts_fields_are_and_who_gets_reports_and_a_wrong_entry_is_told_at_its_row() {
+    let stage = Stage::new().await;
+    let mut tab = Tab::of(&stage.node, &stage.owner).await;
+    let people = stage.owner.ask(&stage.node, "GET", "/v1/admin/agents", Value::Null).await.items();
+    let owner = people.as_array().unwrap().iter().find(|one| one["role"] == "owner").unwrap();
+    let called = format!("{} {}", owner["first_name"].as_str().unwrap(), owner["last_name"].as_str().unwrap());
+    let mut company = form(&tab.get("/app/company").await.text());
+    set(&mut company, "contacts.fields.0.name", "O'Brien no.");
+    set(&mut company, "contacts.fields.0.kind", "decimal");
+    set(&mut company, "reports.mails.0.name", "Sales, each day");
+    set(&mut company, "reports.mails.0.every", "day");
+    set(&mut company, "reports.mails.0.by", "agent");
+    set(&mut company, "reports.mails.0.recipients.0", called.trim());
+    tab.does("/app/company", &refs(&company)).await;
+    let path = format!("/v1/tenants/{}/settings", stage.tenant);
+    let now = stage.owner.ask(&stage.node, "GET", &path, Value::Null).await.json();
+    assert_eq!(now["contacts"], json!({ "fields": [{ "name": "O'Brien no.", "kind": "decimal" }] }));
+    let mail = json!({ "name": "Sales, each day", "every": "day", "by": "agent", "recipients": [owner["id"]] });
+    assert_eq!(now["reports"], json!({ "mails": [mail] }));
+    let mut new = form(&tab.get("/app/contacts/new").await.text());
+    set(&mut new, "name", "Bea");
+    set(&mut new, "fields.0.key", "Nick");
+    set(&mut new, "fields.0.value", "B");
+    set(&mut new, "fields.1.key", "O'Brien no.");
+    set(&mut new, "fields.1.value", "seven");
+    let answer = tab.post("/app/contacts/new", &refs(&new)).await;
+    let told = answer.text();
+    // Rows are in the order in which they were sent, and the summary leads to the one that is wrong.
+    assert!(answer.status == 422 && told.contains("href=\"#fields.1.value\""), "{}: {told}", answer.status);
+    assert!(told.contains("id=\"fields.1.value-error\""), "{told}");
+    set(&mut new, "fields.1.value", "7");
+    assert_eq!(tab.post("/app/contacts/new", &refs(&new)).await.status, 303);
+    stage.node.stop().await;
+}
+
+#[actix_web::test]
 async fn a_contact_is_kept_by_a_manager_and_read_by_an_agent_and_what_is_in_it_is_no_html() {
     let stage = Stage::new().await;
     let manager = person(&stage.node, Some(stage.tenant), Role::Manager, "manager@acme.test").await;

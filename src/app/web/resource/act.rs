@@ -164,7 +164,7 @@ pub async fn send(
             page(&at, &id, &now, act, Showing::plain(&asked, &draft), StatusCode::CONFLICT).await
         }
         Err(problem) => {
-            let refused = Refused::of(&problem, &asked.fields);
+            let refused = Refused::of(&problem, &asked.fields, &draft);
             if problem.reason().why.code == Code::Unauthorized {
                 return Err(turned(problem));
             }

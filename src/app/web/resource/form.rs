@@ -245,7 +245,7 @@ pub async fn create(visitor: Visitor, sending: Sending, spec: &'static Spec) -> 
             }
         }
         Err(problem) => {
-            let refused = Refused::of(&problem, &asked.fields);
+            let refused = Refused::of(&problem, &asked.fields, &draft);
             if !refused.is_some() {
                 return Err(turned(problem));
             }
@@ -480,7 +480,7 @@ async fn saved(at: &At, id: &str, thing: Value, sent: &Sent, (path, to): (&str, 
             one_form(at, &now, showing, StatusCode::CONFLICT).await
         }
         Err(problem) => {
-            let refused = Refused::of(&problem, &asked.fields);
+            let refused = Refused::of(&problem, &asked.fields, &draft);
             let showing = Showing { refused, ..Showing::plain(&asked, &draft) };
             one_form(at, &thing, showing, StatusCode::UNPROCESSABLE_ENTITY).await
         }

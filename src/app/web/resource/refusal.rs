@@ -1,6 +1,8 @@
 //! Why the API refused a form, at the fields that it names.
 
-use super::super::schema::{Field, Kind};
+use serde_json::Value;
+
+use super::super::schema::{self, Field, Kind};
 use crate::{
     http::problem::{Problem, Reason},
     text::{Code, Why},
@@ -27,11 +29,25 @@ fn path(field: &str, fields: &[Field]) -> String {
     inner.map_or(path.clone(), |field| format!("{}.{path}", field.name))
 }
 
+/// A map's entries are rows of the draft: `fields.Born` is `fields.2.value` if the third row is called that.
+fn in_map(path: &str, draft: &Value) -> Option<String> {
+    path.match_indices('.').find_map(|(dot, _)| {
+        let (map, key) = (&path[..dot], &path[dot + 1..]);
+        let rows = schema::at(draft, map).as_array()?;
+        let row = rows.iter().position(|row| row["key"].as_str().is_some_and(|known| known.trim() == key))?;
+        Some(format!("{map}.{row}.value"))
+    })
+}
+
 impl Refused {
-    pub fn of(problem: &Problem, fields: &[Field]) -> Self {
+    /// `draft`: what was typed.
+    pub fn of(problem: &Problem, fields: &[Field], draft: &Value) -> Self {
         let reason = problem.reason();
         match &reason.field {
-            Some(field) => Self { fields: vec![(path(field, fields), reason.why)], whole: None },
+            Some(field) => {
+                let path = path(field, fields);
+                Self { fields: vec![(in_map(&path, draft).unwrap_or(path), reason.why)], whole: None }
+            }
             None => Self { fields: Vec::new(), whole: Some(reason) },
         }
     }
@@ -47,7 +63,9 @@ impl Refused {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::super::schema, *};
+    use serde_json::json;
+
+    use super::*;
 
     #[test]
     fn a_refusal_stands_at_its_field() {
@@ -58,5 +76,15 @@ mod tests {
         assert_eq!(path("tiers", &fields), "config.tiers");
         assert_eq!(path("name", &fields), "name");
         assert_eq!(path("nowhere", &fields), "nowhere");
+    }
+
+    #[test]
+    fn a_refusal_of_a_maps_entry_stands_at_its_row() {
+        let draft = json!({ "name": "Eve", "fields": [{ "key": "Level", "value": "gold" }, { "key": " Dr. O'Brien ", "value": "x" }] });
+        assert_eq!(in_map("fields.Level", &draft).as_deref(), Some("fields.0.value"));
+        assert_eq!(in_map("fields.Dr. O'Brien", &draft).as_deref(), Some("fields.1.value"));
+        for elsewhere in ["fields", "fields.Born", "name", "name.first"] {
+            assert_eq!(in_map(elsewhere, &draft), None, "{elsewhere}");
+        }
     }
 }

@@ -2,7 +2,10 @@
 
 use serde_json::json;
 
-use crate::pushes::Fleet;
+use crate::{
+    live::{fires, known, now, registers},
+    pushes::Fleet,
+};
 
 const ON: &str = "answer-state: confirmed";
 const OFF: &str = "answer-state: terminated";
@@ -118,5 +121,52 @@ async fn a_key_of_a_number_that_leads_elsewhere_shows_what_is_there_now() {
     fleet.socket.fired(&["from: agents-501@acme.test", OFF]).await;
     fleet.visited().await;
     assert_eq!(fleet.stage.database.count("select count(*) from number_lamps").await, 0);
+    fleet.stage.stop().await;
+}
+
+#[actix_web::test]
+async fn whoever_watches_a_presence_by_a_number_is_told_whether_its_phone_is_registered() {
+    let fleet = Fleet::new().await;
+    fleet.visited().await;
+    let tenant = fleet.stage.tenant;
+    let extension = fleet.stage.node.extension(tenant, json!({ "number": "77", "sip_username": "desk" })).await;
+    fleet.stage.node.extension(tenant, json!({ "number": "79" })).await;
+    let (domain, user) = (&fleet.stage.domain, extension["sip_username"].as_str().unwrap());
+    known(&fleet).await;
+    let asks = |key: &str| {
+        fleet.socket.fires(&json!({ "Event-Name": "PRESENCE_PROBE", "to": key, "sub-call-id": "one", "proto": "sip" }));
+    };
+    let told = |event: &'static str, key: &str| {
+        let (key, event) = (format!("from: {key}"), event.to_owned());
+        let socket = &fleet.socket;
+        async move { socket.fired(&[&event, &key, "presence-source: register"]).await }
+    };
+    asks("77@acme.test");
+    told("PRESENCE_OUT", "77@acme.test").await;
+    fires(&fleet.socket, registers(domain, user, "one"), now());
+    let open = told("PRESENCE_IN", "77@acme.test").await.to_lowercase();
+    assert!(open.contains("status: registered") && !open.contains("call-id"), "{open}");
+    // The switch finds it by itself, it is another tenant's, or nobody's; a lamp is answered elsewhere.
+    fleet.socket.has().fired.clear();
+    for key in ["79@acme.test", "desk@acme.test", "77@other.test", "78@acme.test"] {
+        asks(key);
+    }
+    fleet.socket.fires(
+        &json!({ "Event-Name": "PRESENCE_PROBE", "to": "77@acme.test", "probe-type": "dialog", "sub-call-id": "one", "proto": "sip" }),
+    );
+    // Refreshed, and a second phone: no news.
+    fires(&fleet.socket, registers(domain, user, "one"), now());
+    fires(&fleet.socket, registers(domain, user, "two"), now());
+    asks("77@acme.test");
+    told("PRESENCE_IN", "77@acme.test").await;
+    let gone = |call_id: &str| {
+        let event = json!({ "Event-Name": "CUSTOM", "Event-Subclass": "sofia::unregister", "call-id": call_id });
+        fires(&fleet.socket, event, now());
+    };
+    gone("one");
+    gone("two");
+    told("PRESENCE_OUT", "77@acme.test").await;
+    let fired = fleet.socket.has().fired.clone();
+    assert_eq!(fired.len(), 2, "{fired:#?}");
     fleet.stage.stop().await;
 }

@@ -18,6 +18,7 @@ use super::{
     keeps::{self, Keeps},
     lamps::Lamps,
     place,
+    presences::Presences,
     socket::{Hold, Talk, Unanswered},
     store::{self, Due},
     turn,
@@ -149,10 +150,11 @@ impl Link {
             Err(error) => return error,
         };
         tracing::info!(%switch, "the link to a switch is up");
-        let (wanted, lamps, shown) = (Notify::new(), Lamps::default(), Notify::new());
+        let (wanted, shown) = (Notify::new(), Notify::new());
+        let (lamps, presences) = (Lamps::default(), Presences::default());
         let mailboxes = Stirred::default();
         let heard = |event: &Heard| {
-            if lamps.hear(event) {
+            if lamps.hear(event) || presences.hear(event) {
                 shown.notify_one();
             }
             mailboxes.hear(event);
@@ -163,7 +165,7 @@ impl Link {
         tokio::select! {
             ended = ear.listen(heard) => ended.into(),
             ended = self.visits(&talk, &wanted) => ended.into(),
-            ended = self.shows(&talk, &lamps, &shown) => ended.into(),
+            ended = self.shows(&talk, &lamps, &presences, &shown) => ended.into(),
             ended = self.keeps(&talk) => ended.into(),
             never = mailboxes.note(self.links.changes.pool(), *switch) => match never {},
         }
@@ -225,14 +227,21 @@ impl Link {
     }
 
     /// Tells phones what their lamps show, as soon as there is something to tell.
-    async fn shows(&self, talk: &Talk, lamps: &Lamps, shown: &Notify) -> Unanswered {
+    async fn shows(&self, talk: &Talk, lamps: &Lamps, presences: &Presences, shown: &Notify) -> Unanswered {
         match lamps.begin(talk).await {
             Ok(()) | Err(Unanswered::NotHeld) => {}
             Err(error) => return error,
         }
         loop {
-            if self.hold.lasts() && lamps.has_news() {
-                match lamps.tell(&self.links.changes, talk, self.due.cluster).await {
+            let Links { changes, live, .. } = &self.links;
+            if self.hold.lasts() {
+                let told = async {
+                    if lamps.has_news() {
+                        lamps.tell(changes, talk, self.due.cluster).await?;
+                    }
+                    presences.tell(changes, talk, (self.due.cluster, self.due.switch), live).await
+                };
+                match told.await {
                     Ok(()) | Err(VisitError::Unanswered(Unanswered::NotHeld)) => {}
                     Err(VisitError::Unanswered(error)) => return error,
                     Err(error) => {

@@ -315,7 +315,7 @@ async fn show(
         ("presence-call-direction", "inbound".to_owned()),
     ];
     headers.extend(call_id.map(|id| ("call-id", id.0.clone())));
-    talk.fire_presence(&headers).await
+    talk.fire_presence(true, &headers).await
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::text::{Domain, ExtensionNumber};
+use crate::text::{Domain, ExtensionNumber, SipUsername};
 
 /// An extension, as lamps show it.
 #[derive(Debug)]
@@ -115,6 +115,8 @@ pub struct Watched {
     pub home: Option<Domain>,
     pub do_not_disturb: bool,
     pub forwards: bool,
+    /// The SIP username of the extension that has this number.
+    pub user: Option<SipUsername>,
     /// The queue that has this number.
     pub queue: Option<Uuid>,
 }
@@ -126,7 +128,7 @@ pub async fn watched(db: &PgPool, cluster: Uuid, keys: &[(&str, &str)]) -> sqlx:
     sqlx::query_as!(
         Watched,
         r#"select t.domain as "home?: Domain", coalesce((e.calls->>'do_not_disturb')::bool, false) as "do_not_disturb!",
-                  e.calls->>'forward_always' is not null as "forwards!", d.id as "queue?"
+                  e.calls->>'forward_always' is not null as "forwards!", e.sip_username as "user?: SipUsername", d.id as "queue?"
              from unnest($1::text[], $2::text[]) with ordinality k (domain, number, place)
              left join tenants t on t.cluster_id = $3 and t.status = 'active'
                    and t.id = coalesce((select h.id from tenants h where h.domain = k.domain),

@@ -4,7 +4,7 @@
 //! One node at a time holds the link to each switch ([`holds`]). It keeps a connection open that only listens ([`ear`]), and another
 //! for commands ([`socket`]), over which it visits the switch ([`turn`]): it asks for the state of gateways ([`gateways`]), expels
 //! those who may no longer be there ([`expulsions`]), removes what is left of mailboxes that are gone ([`cleanups`]), watches
-//! calls that cost ([`calls`]), asks for the queues ([`callcenter`]), tells callers who wait there their place ([`announcements`]), tells phones what their lamps show ([`lamps`]), looks after calls whose phone in a browser is away ([`keeps`]), compares the switch with what
+//! calls that cost ([`calls`]), asks for the queues ([`callcenter`]), tells callers who wait there their place ([`announcements`]), tells phones what their lamps show ([`lamps`], [`presences`]), looks after calls whose phone in a browser is away ([`keeps`]), compares the switch with what
 //! it should have ([`wanted`]), and gives it what is missing ([`pushes`]). That happens as soon as something changes, and every ten
 //! seconds in any case.
 //!
@@ -23,6 +23,7 @@ pub mod holds;
 pub mod keeps;
 pub mod lamps;
 pub mod lamps_store;
+pub mod presences;
 pub mod pushes;
 pub mod socket;
 pub mod states;

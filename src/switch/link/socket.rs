@@ -100,12 +100,13 @@ impl Talk {
 }
 
 impl Talk {
-    /// Has the switch fire a `PRESENCE_IN` with these headers, which must hold no line breaks.
-    pub(super) async fn fire_presence(&self, headers: &[(&str, String)]) -> Result<(), Unanswered> {
+    /// Has the switch fire a `PRESENCE_IN` with these headers, which must hold no line breaks, or a `PRESENCE_OUT`.
+    pub(super) async fn fire_presence(&self, is_in: bool, headers: &[(&str, String)]) -> Result<(), Unanswered> {
         if self.hold.as_ref().is_some_and(|hold| !hold.lasts()) {
             return Err(Unanswered::NotHeld);
         }
-        let mut event = EslEvent::with_type(EslEventType::PresenceIn);
+        let kind = if is_in { EslEventType::PresenceIn } else { EslEventType::PresenceOut };
+        let mut event = EslEvent::with_type(kind);
         for (name, value) in headers {
             event.set_header(*name, value.as_str());
         }

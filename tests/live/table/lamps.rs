@@ -189,6 +189,36 @@ pub fn rows() -> Vec<Row> {
             },
         ),
         row(
+            "whoever watches a phone's presence by its number sees when it is registered, in a call and gone",
+            Needs::phones(3),
+            async |t| {
+                t.patch_phone(1, json!({ "number": "1500" })).await;
+                let (_, mut seen) = t.phone(2).subscribes("presence", "1500").await;
+                seen.says("<dm:note>Available</dm:note>").await;
+                seen.says("<basic>open</basic>").await;
+                assert_eq!(t.phone(1).registers_for(0).await, 200);
+                seen.says("<basic>closed</basic>").await;
+                // Who asks meanwhile is told the same.
+                let (_, mut late) = t.phone(0).subscribes("presence", "1500").await;
+                late.says("<basic>closed</basic>").await;
+                t.phone(1).registers().await;
+                seen.says("<basic>open</basic>").await;
+                late.says("<basic>open</basic>").await;
+                let call = t.phone(0).calls("1500");
+                let rings = t.phone(1).rings().await.answers().await;
+                call.answered().await;
+                seen.says("on-the-phone").await;
+                // Its registration ends, its call goes on.
+                assert_eq!(t.phone(1).registers_for(0).await, 200);
+                seen.says("on-the-phone").await;
+                t.phone(1).registers().await;
+                call.hangs_up().await;
+                rings.ended().await;
+                seen.says_not("on-the-phone").await;
+                seen.says("<basic>open</basic>").await;
+            },
+        ),
+        row(
             "a lamp that is asked for again and again while a caller waits goes off with the caller",
             Needs::phones(3),
             async |t| {

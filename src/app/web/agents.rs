@@ -18,12 +18,14 @@ use super::{
     Form, Page, Shell, Turned, Visitor,
     confirm::{Confirm, Obstacle, is_in_use, user_of},
     done, html,
-    kept::{Kept, keep},
+    kept::Inverse,
     ok,
+    phone_sheet::keep_phones,
     resource::{self, page_of as page_of_kind},
     resources::AGENTS,
     see_other,
     sign_in::Sent,
+    undo::done_undoable,
     wrong,
 };
 use crate::{
@@ -131,9 +133,8 @@ async fn new_send(mut visitor: Visitor, sent: Sent) -> Page {
         match agents::create(&mut change, maker, tenant, new).await {
             Ok(made) => {
                 let name = format!("{} {}", made.user.first_name, made.user.last_name);
-                let kept = Kept::Phones { name, phones: made.extensions };
                 let keyring = change.keyring();
-                let shown = keep(change.db(), &keyring, visitor.session()?, &kept).await?;
+                let shown = keep_phones(change.db(), &keyring, visitor.session()?, name, made.extensions).await?;
                 change.commit().await?;
                 return Ok(see_other(&format!("/app/agents/{}/phones?shown={shown}", made.user.id)));
             }
@@ -339,12 +340,16 @@ async fn leave_group(visitor: Visitor, path: Path<(Uuid, Uuid)>, sent: Sent) -> 
     let before = groups::store::get(change.db(), tenant, group).await?.ok_or_else(|| Problem::not_found("group"))?;
     let is_own = |member: &Uuid| agent.extensions.iter().any(|extension| extension.id == *member);
     let members = before.members.iter().filter(|member| !is_own(member)).copied().collect();
+    let body = serde_json::json!({ "members": before.members });
     let patch = GroupPatch { members: Some(members), ..GroupPatch::default() };
-    groups::update(&mut change, tenant, group, patch, Some(before.version)).await?;
+    let after = groups::update(&mut change, tenant, group, patch, Some(before.version)).await?;
     change.commit().await?;
     // Back to the question that the group stood in the way of.
     let page = if form.value("next") == "delete" { "/delete" } else { "" };
-    Ok(done(&format!("/app/agents/{id}{page}"), "agents.left_group"))
+    let to = format!("/app/agents/{id}{page}");
+    let (method, path) = ("PATCH".into(), format!("/v1/tenants/{tenant}/groups/{group}"));
+    let inverse = Inverse { method, path, body, version: Some(after.version), to: to.clone() };
+    done_undoable(&visitor, &to, "agents.left_group", inverse).await
 }
 
 /// What leads to an agent's phones, and must lead elsewhere before they can be deleted.

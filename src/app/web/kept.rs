@@ -22,17 +22,23 @@ use crate::{
 
 /// How long secrets are shown, however often their page is loaded.
 const SECRETS: Duration = Duration::minutes(5);
+/// How long something can be undone.
+const UNDO: Duration = Duration::minutes(1);
 /// How long typed input is kept.
 const WORK: Duration = Duration::hours(12);
 
 /// What is kept.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Kept {
-    /// An agent's phones, with their passwords.
+    /// Phones, with their passwords, and the token by which each fetches its settings.
     Phones {
         name: String,
         phones: Vec<NewPhone>,
+        #[serde(default)]
+        tokens: Vec<String>,
     },
+    /// A phone's settings, which it fetches itself. Kept under the hash of its token.
+    Fetched(Box<NewPhone>),
     /// A switch's token.
     Token {
         switch: Uuid,
@@ -43,6 +49,8 @@ pub enum Kept {
     Typed(Vec<(String, String)>),
     /// A form that was sent, whose work goes on.
     UnderWay,
+    /// How a change is undone.
+    Undo(Inverse),
     /// Where a form led.
     Led(Led),
     /// A carrier's rates, before they are put in force: the sheet, and what the API says of it.
@@ -65,6 +73,18 @@ pub enum Kept {
     Report(Vec<(String, String)>),
     /// A file of agents, with its preview or result.
     Import(Box<Preview>),
+}
+
+/// What makes something as it was: what the API is asked.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Inverse {
+    pub method: String,
+    pub path: String,
+    pub body: Value,
+    /// The version that the change left.
+    pub version: Option<i64>,
+    /// The page that shows the thing.
+    pub to: String,
 }
 
 /// Where a form led, with the cookies that were set on the way.
@@ -108,12 +128,14 @@ impl Kept {
     fn lifetime(&self) -> Duration {
         match self {
             Self::Phones { .. }
+            | Self::Fetched(_)
             | Self::Token { .. }
             | Self::RecoveryCodes(_)
             | Self::Shown(_)
             | Self::UnderWay
             | Self::Led(_)
             | Self::Link { .. } => SECRETS,
+            Self::Undo(_) => UNDO,
             Self::Typed(_) | Self::Import(_) | Self::Report(_) | Self::Told(_) | Self::Rates { .. } => WORK,
         }
     }
@@ -138,10 +160,29 @@ pub async fn keep_apart(api: &Api, session: Uuid, kept: &Kept) -> Result<Uuid, P
 /// Keeps something for a session; its id is part of the address that shows it.
 pub async fn keep(db: &mut PgConnection, keyring: &Keyring, session: Uuid, kept: &Kept) -> Result<Uuid, Error> {
     let id = Uuid::now_v7();
+    keep_as(db, keyring, session, id, kept).await?;
+    Ok(id)
+}
+
+/// The same under an id of one's own.
+pub async fn keep_as(
+    db: &mut PgConnection,
+    keyring: &Keyring,
+    session: Uuid,
+    id: Uuid,
+    kept: &Kept,
+) -> Result<(), Error> {
     let sealed = seal_for(keyring, session, id, kept)?;
     let now = clock_store::now(&mut *db).await?;
     store::insert(db, id, session, &sealed, now + kept.lifetime()).await?;
-    Ok(id)
+    Ok(())
+}
+
+/// What is kept under an id, whoever asks for it. Afterwards it is gone.
+pub async fn take(api: &Api, id: Uuid) -> Result<Option<Kept>, Error> {
+    let Some((session, sealed)) = store::take(api.pool(), id).await? else { return Ok(None) };
+    let json = api.changes.keyring().open_sealed(place(session, id), &sealed)?;
+    Ok(serde_json::from_str(&json).ok())
 }
 
 impl Visitor {

@@ -24,6 +24,7 @@ use crate::{
 /// Mails the reports whose time has come as of `now`. Returns how many mails were written.
 pub async fn send(changes: &Changes, now: DateTime<Utc>) -> Result<usize> {
     let mut written = 0;
+    kept::forget_others(changes.pool()).await?;
     for tenant in kept::tenants(changes.pool()).await? {
         match of_tenant(changes, tenant, now).await {
             Ok(mails) => written += mails,
@@ -71,11 +72,6 @@ fn begin(every: ReportEvery, until: NaiveDate) -> NaiveDate {
 }
 
 async fn one(changes: &Changes, tenant: Uuid, zone: &str, report: &ReportMail, until: NaiveDate) -> Result<usize> {
-    let mut tx = changes.pool().begin().await?;
-    if !kept::note(&mut *tx, tenant, report.name.as_str(), until).await? {
-        // Another node was quicker.
-        return Ok(0);
-    }
     let asked = Asked {
         by: by(report.by),
         per: None,
@@ -85,7 +81,14 @@ async fn one(changes: &Changes, tenant: Uuid, zone: &str, report: &ReportMail, u
         zone: zone.to_owned(),
         within_seconds: LEVEL_WITHIN,
     };
-    let made = make(&mut tx, tenant, &asked, report.by == ReportMailBy::Agent).await?;
+    let mut read = changes.snapshot(None).await?;
+    let made = make(&mut read, tenant, &asked, report.by == ReportMailBy::Agent).await?;
+    drop(read);
+    let mut tx = changes.pool().begin().await?;
+    if !kept::note(&mut *tx, tenant, report.name.as_str(), until).await? {
+        // Another node was quicker.
+        return Ok(0);
+    }
     let rows = table(&made);
     let file = format!("report-{}.csv", made.since);
     let (since, last) = (made.since.to_string(), made.until.to_string());

@@ -16,6 +16,17 @@ pub async fn tenants(pool: &PgPool) -> sqlx::Result<Vec<Uuid>> {
     .await
 }
 
+/// Forgets until when reports were mailed that their tenants no longer have: a later one of that name is another report. One that gets another name
+/// is a new one, too.
+pub async fn forget_others(pool: &PgPool) -> sqlx::Result<u64> {
+    let gone = sqlx::query!(
+        "delete from report_mails m
+          where not exists (select from tenants t where t.id = m.tenant_id
+                               and t.settings #> '{reports,mails}' @> jsonb_build_array(jsonb_build_object('name', m.name)))"
+    );
+    Ok(gone.execute(pool).await?.rows_affected())
+}
+
 /// What a tenant has mailed, and which day it is there; the day before until six in the morning.
 pub struct Whose {
     pub settings: Value,

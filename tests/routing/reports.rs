@@ -315,7 +315,7 @@ async fn a_report_by_agent_says_how_long_each_was_ready_busy_and_away() {
     assert_eq!(row(&days, stage.agent, Some(second))["times"]["available_seconds"], 2 * 3600);
     assert_eq!(row(&days, stage.agent, Some(second))["times"]["on_call_seconds"], 1800);
     let csv = stage.node.api("GET", &format!("/v1/reports/calls.csv{}", asked("")), Value::Null).await.text();
-    assert!(csv.lines().any(|line| line.ends_with(",14400,600,1800,1200,1800,3600,0.1667,0.7692")), "{csv}");
+    assert!(csv.lines().any(|line| line.ends_with(",14400,600,1800,1200,1800,3600,0.1667,0.7692,USD,")), "{csv}");
     // Without being asked for, it is not there, and only agents have times.
     let plain = stage.reports(&asked("").replace("&expand=times", "")).await.json();
     assert!(plain["rows"].as_array().unwrap().iter().all(|row| row.get("times").is_none()), "{plain:#}");

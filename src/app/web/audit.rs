@@ -43,7 +43,7 @@ const ACTIONS: [&str; 15] = [
     "outbound",
     "purge",
 ];
-const KINDS: [&str; 21] = [
+const KINDS: [&str; 22] = [
     "agents",
     "users",
     "extensions",
@@ -65,6 +65,7 @@ const KINDS: [&str; 21] = [
     "clusters",
     "switches",
     "carriers",
+    "exchange-rates",
 ];
 
 /// Fields whose values are one of several words. What people have typed into other fields is shown as it is, even if it is such a word.

@@ -116,6 +116,7 @@ async fn report(api: &Api, actor: &Actor, named: Option<Uuid>, query: &ReportQue
         until,
         zone: whose.zone.clone(),
         within_seconds,
+        currency: whose.currency.clone(),
     };
     Ok(make(&mut db, tenant, &asked, query.expand.is_some()).await?)
 }

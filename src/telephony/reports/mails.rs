@@ -6,7 +6,8 @@ use chrono::{DateTime, Datelike as _, Days, NaiveDate, Utc};
 use uuid::Uuid;
 
 use super::{
-    By, CallReport, Figures, LEVEL_WITHIN, mails_store as kept,
+    By, CallReport, Figures, LEVEL_WITHIN,
+    mails_store::{self as kept, Whose},
     make::{make, table},
     store::Asked,
 };
@@ -46,7 +47,7 @@ async fn of_tenant(changes: &Changes, tenant: Uuid, now: DateTime<Utc>) -> Resul
     for report in &settings.reports.mails {
         let until = end(report.every, whose.today);
         if mailed.get(report.name.as_str()).is_none_or(|last| *last < until) {
-            written += one(changes, tenant, &whose.zone, report, until).await?;
+            written += one(changes, tenant, &whose, report, until).await?;
         }
     }
     Ok(written)
@@ -71,15 +72,16 @@ fn begin(every: ReportEvery, until: NaiveDate) -> NaiveDate {
     }
 }
 
-async fn one(changes: &Changes, tenant: Uuid, zone: &str, report: &ReportMail, until: NaiveDate) -> Result<usize> {
+async fn one(changes: &Changes, tenant: Uuid, whose: &Whose, report: &ReportMail, until: NaiveDate) -> Result<usize> {
     let asked = Asked {
         by: by(report.by),
         per: None,
         direction: None,
         since: begin(report.every, until),
         until: until - Days::new(1),
-        zone: zone.to_owned(),
+        zone: whose.zone.clone(),
         within_seconds: LEVEL_WITHIN,
+        currency: whose.currency.clone(),
     };
     let mut read = changes.snapshot(None).await?;
     let made = make(&mut read, tenant, &asked, report.by == ReportMailBy::Agent).await?;

@@ -31,13 +31,14 @@ pub async fn forget_others(pool: &PgPool) -> sqlx::Result<u64> {
 pub struct Whose {
     pub settings: Value,
     pub zone: String,
+    pub currency: Option<String>,
     pub today: NaiveDate,
 }
 
 pub async fn whose(db: impl PgExecutor<'_>, tenant: Uuid, now: DateTime<Utc>) -> sqlx::Result<Option<Whose>> {
     sqlx::query_as!(
         Whose,
-        r#"select t.settings, z.zone as "zone!", (($2::timestamptz at time zone z.zone) - interval '6 hours')::date as "today!"
+        r#"select t.settings, z.zone as "zone!", t.settings ->> 'currency' as currency, (($2::timestamptz at time zone z.zone) - interval '6 hours')::date as "today!"
              from tenants t
             cross join lateral (select coalesce(t.settings ->> 'time_zone', 'UTC') as zone) z
             where t.id = $1"#,

@@ -20,8 +20,8 @@ use crate::{
     people::{agents, me, onboarding},
     switch::{agents::api as agent_status, call_backs, control, link, live, messages, sandbox, simulate, voicemail},
     telephony::{
-        calls, carriers, contacts, destinations, dialplan, erasures, extensions, groups, history, numbers, pools,
-        recordings, reports, usage,
+        calls, carriers, contacts, destinations, dialplan, erasures, exchange, extensions, groups, history, numbers,
+        pools, recordings, reports, usage,
     },
     tenancy::{audit, auth, clusters, keys, mail, retention, switches, tenants, webhooks},
     text::{Code, Why},
@@ -157,6 +157,10 @@ macro_rules! every_route {
             .service(carriers::api::list_rates)
             .service(carriers::api::preview_rates)
             .service(carriers::api::test_carrier)
+            .service(exchange::api::set_exchange_rate)
+            .service(exchange::api::list_exchange_rates)
+            .service(exchange::api::show_exchange_rate)
+            .service(exchange::api::delete_exchange_rate)
             .service(calls::api::list_outbound_calls)
             .service(calls::api::list_unreadable_records)
             .service(calls::api::show_unreadable_record)

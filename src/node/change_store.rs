@@ -1,6 +1,6 @@
 //! The SQL of changes: whose rows a transaction sees, its savepoints, its audit entries, and its id.
 
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use uuid::Uuid;
 
 /// From here on, row-level security shows the transaction only this tenant's rows.
@@ -12,6 +12,11 @@ pub async fn see_only(db: &mut PgConnection, tenant: Uuid) -> sqlx::Result<()> {
     .fetch_one(db)
     .await
     .map(|_| ())
+}
+
+/// Begins a transaction whose statements all see the database as it is at the first of them.
+pub async fn snapshot(pool: &PgPool) -> sqlx::Result<Transaction<'static, Postgres>> {
+    pool.begin_with("begin isolation level repeatable read read only").await
 }
 
 /// Makes other changes of this tenant's things wait until this transaction ends. The lock's name is an earlier one: nodes of two

@@ -198,14 +198,29 @@ impl Changes {
 
     /// A transaction to which row-level security shows only this tenant's rows; with `None`, all rows.
     pub async fn within(&self, tenant: Option<Uuid>) -> sqlx::Result<Transaction<'static, Postgres>> {
-        if self.pool.num_idle() == 0 && self.pool.size() >= self.pool.options().get_max_connections() {
-            self.waits.increment(1);
-        }
+        self.count_wait();
         let mut tx = self.pool.begin().await?;
         if let Some(tenant) = tenant {
             change_store::see_only(&mut tx, tenant).await?;
         }
         Ok(tx)
+    }
+
+    /// The same for figures that several statements read and that belong together: all of them see one moment. Nothing can be written in it.
+    pub async fn snapshot(&self, tenant: Option<Uuid>) -> sqlx::Result<Transaction<'static, Postgres>> {
+        self.count_wait();
+        let mut tx = change_store::snapshot(&self.pool).await?;
+        if let Some(tenant) = tenant {
+            change_store::see_only(&mut tx, tenant).await?;
+        }
+        Ok(tx)
+    }
+
+    /// Counts that somebody has to wait for a connection.
+    fn count_wait(&self) {
+        if self.pool.num_idle() == 0 && self.pool.size() >= self.pool.options().get_max_connections() {
+            self.waits.increment(1);
+        }
     }
 }
 

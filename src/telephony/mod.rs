@@ -1,5 +1,5 @@
 //! What a tenant makes calls with: pools, extensions, groups, destinations, dialplan entries, phone numbers, carriers; and what calls leave:
-//! calls that leave the platform, their history, recordings, reports, usage, contacts, and their erasure; `names` says what can be dialled. Each subject is a folder with rules in `mod.rs`, all its SQL in `store.rs` and thin handlers
+//! calls that leave the platform, rates of exchange for what they cost, their history, recordings, reports, usage, contacts, and their erasure; `names` says what can be dialled. Each subject is a folder with rules in `mod.rs`, all its SQL in `store.rs` and thin handlers
 //! in `api.rs`. XML belongs to `switch`.
 
 pub mod calls;
@@ -8,6 +8,7 @@ pub mod contacts;
 pub mod destinations;
 pub mod dialplan;
 pub mod erasures;
+pub mod exchange;
 pub mod extensions;
 pub mod groups;
 pub mod history;

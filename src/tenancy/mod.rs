@@ -72,6 +72,11 @@ impl Api {
     pub async fn read(&self, actor: &Actor) -> sqlx::Result<Transaction<'static, Postgres>> {
         self.changes.within(actor.tenant).await
     }
+
+    /// The same for figures that belong together: all statements see one moment.
+    pub async fn snapshot(&self, actor: &Actor) -> sqlx::Result<Transaction<'static, Postgres>> {
+        self.changes.snapshot(actor.tenant).await
+    }
 }
 
 /// What becomes of what rings something that is deleted.

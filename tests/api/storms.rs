@@ -325,6 +325,11 @@ fn asks(things: &Things, operation: &str) -> Option<Vec<Ask>> {
             })
             .to_vec(),
         "PATCH /v1/carriers/{id}" => one(&things.carrier, json!({ "name": format!("v{round}") })),
+        "POST /v1/exchange-rates" => one(
+            &none,
+            json!({ "from_currency": "EUR", "to_currency": "USD", "day": "2026-11-01", "rate": format!("1.{round}") }),
+        ),
+        "DELETE /v1/exchange-rates/{id}" => one(&none, Value::Null),
         "DELETE /v1/carriers/{id}" => one(&things.carrier, Value::Null),
         "PUT /v1/carriers/{id}/rates" | "POST /v1/carriers/{id}/rates/bulk" => {
             one(&things.carrier, json!("prefix,price\n49,0.01\n33,0.02\n"))

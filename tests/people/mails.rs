@@ -437,3 +437,40 @@ async fn a_report_comes_once_each_morning_with_its_table_to_those_who_may_see_it
     second.stop().await;
     node.stop().await;
 }
+
+#[actix_web::test]
+async fn a_report_by_mail_that_is_renamed_or_removed_leaves_nothing_behind() {
+    let (database, server) = (Database::new().await, SmtpServer::start().await);
+    let node = with_smtp(&database, &[&server.url]).await;
+    let tenant = node.tenant("acme.test").await;
+    let manager = person(&node, Some(tenant), Role::Manager, "mia@acme.test").await;
+    let path = format!("/v1/tenants/{tenant}/settings");
+    let have = async |names: &[&str]| {
+        let mails = names.iter().map(|name| json!({ "name": name, "every": "day", "recipients": [manager.id] }));
+        let set = json!({ "reports": { "mails": mails.collect::<Vec<_>>() } });
+        let changed = node.api("PATCH", &path, set).await;
+        assert_eq!(changed.status, 200, "{}", changed.text());
+    };
+    let noted = async || {
+        let names = "select coalesce(string_agg(name, ',' order by name), '') from report_mails";
+        sqlx::query_scalar::<_, String>(names).fetch_one(&mut database.connect().await).await.unwrap()
+    };
+    // Later than the node's own job is.
+    let now = chrono::Utc::now() + chrono::TimeDelta::days(3);
+    have(&["Daily", "Weekly"]).await;
+    assert_eq!(mails::send(&node.app.changes, now).await.unwrap(), 2);
+    assert_eq!(noted().await, "Daily,Weekly");
+    have(&["Morning", "Weekly"]).await;
+    assert_eq!(mails::send(&node.app.changes, now).await.unwrap(), 1, "the one with the new name");
+    assert_eq!(noted().await, "Morning,Weekly");
+    have(&["Weekly"]).await;
+    assert_eq!(mails::send(&node.app.changes, now).await.unwrap(), 0);
+    assert_eq!(noted().await, "Weekly");
+    // A later report with the old name is another one.
+    have(&["Daily", "Weekly"]).await;
+    assert_eq!(mails::send(&node.app.changes, now).await.unwrap(), 1);
+    have(&[]).await;
+    assert_eq!(mails::send(&node.app.changes, now).await.unwrap(), 0);
+    assert_eq!(noted().await, "");
+    node.stop().await;
+}

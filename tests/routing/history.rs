@@ -13,7 +13,7 @@ use crate::{
 const MUNICH: &str = "+498912345678";
 
 /// What a switch notes about a leg's times, in milliseconds after a moment.
-fn times(mut variables: Value, start: i64, answer: Option<i64>, end: i64) -> Value {
+pub fn times(mut variables: Value, start: i64, answer: Option<i64>, end: i64) -> Value {
     let at = |ms: i64| (begun() + ms) * 1000;
     let answered = answer.map_or(0, at);
     let more = json!({

@@ -315,7 +315,7 @@ async fn a_report_by_agent_says_how_long_each_was_ready_busy_and_away() {
     assert_eq!(row(&days, stage.agent, Some(second))["times"]["available_seconds"], 2 * 3600);
     assert_eq!(row(&days, stage.agent, Some(second))["times"]["on_call_seconds"], 1800);
     let csv = stage.node.api("GET", &format!("/v1/reports/calls.csv{}", asked("")), Value::Null).await.text();
-    assert!(csv.lines().any(|line| line.ends_with(",14400,600,1800,1200,1800,3600,0.1667,0.7692")), "{csv}");
+    assert!(csv.lines().any(|line| line.ends_with(",14400,600,1800,1200,1800,3600,0.1667,0.7692,USD,")), "{csv}");
     // Without being asked for, it is not there, and only agents have times.
     let plain = stage.reports(&asked("").replace("&expand=times", "")).await.json();
     assert!(plain["rows"].as_array().unwrap().iter().all(|row| row.get("times").is_none()), "{plain:#}");
@@ -324,5 +324,38 @@ async fn a_report_by_agent_says_how_long_each_was_ready_busy_and_away() {
         (refused.status, &refused.json()["code"], &refused.json()["field"]),
         (400, &json!("only_by_agent"), &json!("expand"))
     );
+    stage.stop().await;
+}
+
+/// Calls end while a report is made. The report is held between its rows and its total, by a lock on what it reads in between.
+#[actix_web::test]
+async fn rows_and_total_of_a_report_are_of_one_moment() {
+    let stage = Stage::new().await;
+    let (mut holder, mut other) = (stage.database.connect().await, stage.database.connect().await);
+    let put = "insert into call_rollups (tenant_id, slot, kind, key, direction, calls, answered, cost)
+               select $1, '2026-01-20 10:00Z', x.kind, x.key, 'outbound', 3, 3, 1000 from (values ('all', ''), ('agent', $2)) as x (kind, key)";
+    sqlx::query(put).bind(stage.tenant).bind(stage.agent.to_string()).execute(&mut other).await.unwrap();
+    let mut held = sqlx::Connection::begin(&mut holder).await.unwrap();
+    sqlx::query("lock table agent_activity in access exclusive mode").execute(&mut *held).await.unwrap();
+    let more = async {
+        let waiting = "select count(*) from pg_stat_activity
+                        where datname = current_database() and wait_event_type = 'Lock' and query like 'with span as%'";
+        let began = std::time::Instant::now();
+        while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut other).await.unwrap() == 0 {
+            assert!(began.elapsed().as_secs() < 60, "the report does not read the times of agents");
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        let ended = "update call_rollups set calls = 10, answered = 10, cost = 5000 where tenant_id = $1";
+        sqlx::query(ended).bind(stage.tenant).execute(&mut other).await.unwrap();
+        held.commit().await.unwrap();
+    };
+    let query = format!("?tenant_id={}&since=2026-01-20&until=2026-01-21&by=agent&expand=times", stage.tenant);
+    let (report, ()) = tokio::join!(stage.reports(&query), more);
+    let report = report.json();
+    let of = |figures: &Value| (figures["calls"].clone(), figures["answered"].clone(), figures["cost"].clone());
+    assert_eq!(of(&report["rows"][0]), (json!(3), json!(3), json!(1000)), "{report:#}");
+    assert_eq!(of(&report["total"]), of(&report["rows"][0]), "{report:#}");
+    let later = stage.reports(&query).await.json();
+    assert_eq!(of(&later["total"]), (json!(10), json!(10), json!(5000)), "{later:#}");
     stage.stop().await;
 }

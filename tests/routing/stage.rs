@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use uuid::Uuid;
 
-use crate::harness::{Answer, Database, Node, send};
+use crate::harness::{Answer, Cluster, Database, Node, send};
 
 /// How many stages run at the same time. A test that sends thousands of calls takes all places, because other tests' calls would get 503.
 const PLACES: u32 = 1000;
@@ -41,9 +41,17 @@ impl Stage {
         Self::with_places(1, json!({ "sandbox": true })).await
     }
 
+    /// One whose Postgres the test may kill.
+    pub async fn on(cluster: &Cluster) -> Self {
+        Self::with_database(1, json!({}), Database::on(cluster).await).await
+    }
+
     async fn with_places(places: u32, more: Value) -> Self {
+        Self::with_database(places, more, Database::new().await).await
+    }
+
+    async fn with_database(places: u32, more: Value, database: Database) -> Self {
         let places = SIDE_BY_SIDE.acquire_many(places).await.expect("nobody closes it");
-        let database = Database::new().await;
         let node = Node::with(&database, |settings| {
             settings.api_connections = 8;
             settings.fill_connections = 8;

@@ -79,3 +79,33 @@ async fn people_are_told_once_when_a_month_comes_near_a_limit_and_once_when_it_r
     assert_eq!(stage.compares(now + TimeDelta::days(40)).await, (10, 5), "the number");
     stage.stop().await;
 }
+
+/// A month's usage is held between its calls and its limits, by a lock on what it reads in between.
+#[actix_web::test]
+async fn all_that_is_said_of_a_month_is_of_one_moment() {
+    let stage = Stage::new().await;
+    let (node, tenant) = (&stage.node, stage.tenant);
+    let limits = format!("/v1/tenants/{tenant}/usage-limits");
+    assert_eq!(node.api("PATCH", &limits, json!({ "charge": 1_000_000 })).await.status, 200);
+    let (mut holder, mut other) = (stage.database.connect().await, stage.database.connect().await);
+    let mut held = sqlx::Connection::begin(&mut holder).await.unwrap();
+    sqlx::query("lock table recordings in access exclusive mode").execute(&mut *held).await.unwrap();
+    let more = async {
+        let waiting =
+            "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'
+                          and query like '%sum(bytes) from recordings%' and query not like '%pg_stat_activity%'";
+        let began = std::time::Instant::now();
+        while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut other).await.unwrap() == 0 {
+            assert!(began.elapsed().as_secs() < 60, "nobody counts what recordings need");
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        let set = "update usage_limits set charge = 2000000, version = version + 1 where tenant_id = $1";
+        sqlx::query(set).bind(tenant).execute(&mut other).await.unwrap();
+        held.commit().await.unwrap();
+    };
+    let path = format!("/v1/usage?tenant_id={tenant}");
+    let (usage, ()) = tokio::join!(node.api("GET", &path, Value::Null), more);
+    assert_eq!(usage.json()["limits"]["charge"], 1_000_000, "{}", usage.text());
+    assert_eq!(node.api("GET", &path, Value::Null).await.json()["limits"]["charge"], 2_000_000);
+    stage.stop().await;
+}

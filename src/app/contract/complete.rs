@@ -92,6 +92,8 @@ const QUIET: &[&str] = &[
     "delete_recording",
     "create_erasure",
     "update_usage_limits",
+    "set_exchange_rate",
+    "delete_exchange_rate",
     "mark_voicemail",
     "delete_voicemail",
     "forward_voicemail",
@@ -125,12 +127,14 @@ const NO_VERSION: &[&str] = &[
     "choose_number",
     "release_number",
     "end_former_domain",
+    "delete_exchange_rate",
     "set_agent_status",
     "set_agent_wrap_up",
 ];
 
 /// What these create has a place but no version: nobody changes it.
-const LASTING: &[&str] = &["reserve_number", "play_call", "make_call", "supervise_call", "test_webhook"];
+const LASTING: &[&str] =
+    &["reserve_number", "set_exchange_rate", "play_call", "make_call", "supervise_call", "test_webhook"];
 
 /// Other methods than PATCH, PUT and DELETE that compare the version.
 const WITH_VERSION: &[&str] = &[

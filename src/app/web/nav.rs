@@ -84,6 +84,7 @@ const PLATFORM: &[(&str, &[Link])] = &[
             ("tenants", "nav.tenants", "/platform/tenants", "building-2", Resource::Platform),
             ("platform-numbers", "nav.numbers", "/platform/numbers", "hash", Resource::Platform),
             ("carriers", "nav.carriers", "/platform/carriers", "radio-tower", Resource::Carriers),
+            ("exchange-rates", "nav.exchange", "/platform/exchange-rates", "wallet", Resource::Carriers),
             ("clusters", "nav.clusters", "/platform/clusters", "server", Resource::Clusters),
             ("templates", "templates.title", "/platform/templates", "layout-template", Resource::Templates),
             ("monitoring", "monitoring.title", "/platform/monitoring", "chart-column", Resource::Platform),

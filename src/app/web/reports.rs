@@ -75,6 +75,7 @@ struct ReportsPage<'a> {
     more: bool,
     /// Why there are no reports.
     refused: Option<String>,
+    unconverted: String,
 }
 
 struct Asked {
@@ -392,6 +393,7 @@ async fn calls(mut visitor: Visitor) -> Page {
         export: asked.path(&actor, tenant, "/v1/reports/calls.csv"),
         zone: zone_name.replace('_', " "),
         more: report["more"] == true,
+        unconverted: unconverted(&report["total"]),
         refused,
         s,
     })
@@ -407,6 +409,15 @@ struct UsagePage<'a> {
     rows: Vec<Row>,
     figures: Vec<Figure>,
     limits: Vec<LimitLine>,
+    unconverted: String,
+}
+
+/// What is in other currencies, without a rate of exchange.
+fn unconverted(of: &Value) -> String {
+    let amounts = of["unconverted"].as_array().into_iter().flatten();
+    let amounts = amounts
+        .map(|one| money(one["amount"].as_i64().unwrap_or_default(), one["currency"].as_str().unwrap_or_default()));
+    amounts.collect::<Vec<_>>().join(", ")
 }
 
 /// How much of a limit is used.
@@ -478,6 +489,7 @@ async fn usage(mut visitor: Visitor) -> Page {
         });
     ok(&UsagePage {
         limits: used.first().map(|of| limits(s, of)).unwrap_or_default(),
+        unconverted: used.first().map(unconverted).unwrap_or_default(),
         figures: figures.collect(),
         heads: USED.iter().map(|(_, key)| *key).collect(),
         month: wanted.strftime("%Y-%m").to_string(),

@@ -138,6 +138,8 @@ async fn read(tenant: Uuid, pool: &PgPool) -> sqlx::Result<Option<Kept>> {
         until: whose.today,
         zone: whose.zone,
         within_seconds: LEVEL_WITHIN,
+        // Nobody looks at amounts here.
+        currency: None,
     };
     let rows = store::sums(pool, tenant, &asked, MOST_QUEUES).await?;
     let queues = rows.iter().filter_map(|(_, key, sums)| Some((key.parse().ok()?, Today::from(&Figures::from(sums)))));

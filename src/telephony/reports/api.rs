@@ -90,7 +90,8 @@ pub async fn export_report(
 
 async fn report(api: &Api, actor: &Actor, named: Option<Uuid>, query: &ReportQuery) -> Result<CallReport, Problem> {
     let tenant = actor.tenant_or(named)?;
-    let mut db = api.read(actor).await?;
+    // Rows and totals are of the same moment, however many calls end meanwhile.
+    let mut db = api.snapshot(actor).await?;
     let whose = allowed(&mut db, actor, tenant).await?;
     let until = query.until.unwrap_or(whose.today);
     let since = query.since.unwrap_or_else(|| until.with_day(1).unwrap_or(until));
@@ -115,6 +116,7 @@ async fn report(api: &Api, actor: &Actor, named: Option<Uuid>, query: &ReportQue
         until,
         zone: whose.zone.clone(),
         within_seconds,
+        currency: whose.currency.clone(),
     };
     Ok(make(&mut db, tenant, &asked, query.expand.is_some()).await?)
 }

@@ -6,7 +6,8 @@ use chrono::{DateTime, Datelike as _, Days, NaiveDate, Utc};
 use uuid::Uuid;
 
 use super::{
-    By, CallReport, Figures, LEVEL_WITHIN, mails_store as kept,
+    By, CallReport, Figures, LEVEL_WITHIN,
+    mails_store::{self as kept, Whose},
     make::{make, table},
     store::Asked,
 };
@@ -24,6 +25,7 @@ use crate::{
 /// Mails the reports whose time has come as of `now`. Returns how many mails were written.
 pub async fn send(changes: &Changes, now: DateTime<Utc>) -> Result<usize> {
     let mut written = 0;
+    kept::forget_others(changes.pool()).await?;
     for tenant in kept::tenants(changes.pool()).await? {
         match of_tenant(changes, tenant, now).await {
             Ok(mails) => written += mails,
@@ -45,7 +47,7 @@ async fn of_tenant(changes: &Changes, tenant: Uuid, now: DateTime<Utc>) -> Resul
     for report in &settings.reports.mails {
         let until = end(report.every, whose.today);
         if mailed.get(report.name.as_str()).is_none_or(|last| *last < until) {
-            written += one(changes, tenant, &whose.zone, report, until).await?;
+            written += one(changes, tenant, &whose, report, until).await?;
         }
     }
     Ok(written)
@@ -70,22 +72,25 @@ fn begin(every: ReportEvery, until: NaiveDate) -> NaiveDate {
     }
 }
 
-async fn one(changes: &Changes, tenant: Uuid, zone: &str, report: &ReportMail, until: NaiveDate) -> Result<usize> {
-    let mut tx = changes.pool().begin().await?;
-    if !kept::note(&mut *tx, tenant, report.name.as_str(), until).await? {
-        // Another node was quicker.
-        return Ok(0);
-    }
+async fn one(changes: &Changes, tenant: Uuid, whose: &Whose, report: &ReportMail, until: NaiveDate) -> Result<usize> {
     let asked = Asked {
         by: by(report.by),
         per: None,
         direction: None,
         since: begin(report.every, until),
         until: until - Days::new(1),
-        zone: zone.to_owned(),
+        zone: whose.zone.clone(),
         within_seconds: LEVEL_WITHIN,
+        currency: whose.currency.clone(),
     };
-    let made = make(&mut tx, tenant, &asked, report.by == ReportMailBy::Agent).await?;
+    let mut read = changes.snapshot(None).await?;
+    let made = make(&mut read, tenant, &asked, report.by == ReportMailBy::Agent).await?;
+    drop(read);
+    let mut tx = changes.pool().begin().await?;
+    if !kept::note(&mut *tx, tenant, report.name.as_str(), until).await? {
+        // Another node was quicker.
+        return Ok(0);
+    }
     let rows = table(&made);
     let file = format!("report-{}.csv", made.since);
     let (since, last) = (made.since.to_string(), made.until.to_string());

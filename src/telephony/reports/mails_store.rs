@@ -16,17 +16,29 @@ pub async fn tenants(pool: &PgPool) -> sqlx::Result<Vec<Uuid>> {
     .await
 }
 
+/// Forgets until when reports were mailed that their tenants no longer have: a later one of that name is another report. One that gets another name
+/// is a new one, too.
+pub async fn forget_others(pool: &PgPool) -> sqlx::Result<u64> {
+    let gone = sqlx::query!(
+        "delete from report_mails m
+          where not exists (select from tenants t where t.id = m.tenant_id
+                               and t.settings #> '{reports,mails}' @> jsonb_build_array(jsonb_build_object('name', m.name)))"
+    );
+    Ok(gone.execute(pool).await?.rows_affected())
+}
+
 /// What a tenant has mailed, and which day it is there; the day before until six in the morning.
 pub struct Whose {
     pub settings: Value,
     pub zone: String,
+    pub currency: Option<String>,
     pub today: NaiveDate,
 }
 
 pub async fn whose(db: impl PgExecutor<'_>, tenant: Uuid, now: DateTime<Utc>) -> sqlx::Result<Option<Whose>> {
     sqlx::query_as!(
         Whose,
-        r#"select t.settings, z.zone as "zone!", (($2::timestamptz at time zone z.zone) - interval '6 hours')::date as "today!"
+        r#"select t.settings, z.zone as "zone!", t.settings ->> 'currency' as currency, (($2::timestamptz at time zone z.zone) - interval '6 hours')::date as "today!"
              from tenants t
             cross join lateral (select coalesce(t.settings ->> 'time_zone', 'UTC') as zone) z
             where t.id = $1"#,

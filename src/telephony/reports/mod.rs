@@ -4,12 +4,16 @@
 pub mod api;
 pub mod mails;
 pub mod mails_store;
-mod make;
+pub mod make;
 pub mod roll_store;
 pub mod store;
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+
+use super::exchange::Amount;
 
 /// What each row of a report is about.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -94,6 +98,17 @@ pub struct Sums {
     pub cost: i64,
     pub rang: i64,
     pub ringing_ms: i64,
+    /// What is in another currency, without a rate of exchange for its day: not in `cost`.
+    pub unconverted: BTreeMap<String, i64>,
+}
+
+impl Sums {
+    /// What could not be converted, as it is shown.
+    #[must_use]
+    pub fn unconverted(&self) -> Vec<Amount> {
+        let amounts = self.unconverted.iter();
+        amounts.map(|(currency, amount)| Amount { currency: currency.clone(), amount: *amount }).collect()
+    }
 }
 
 /// What a report says about some calls.
@@ -132,8 +147,10 @@ pub struct Figures {
     pub average_talk_seconds: Option<f64>,
     /// Seconds that carriers are paid for, before rounding up to their steps.
     pub billed_seconds: i64,
-    /// In millionths of the currency.
+    /// In millionths of the tenant's currency. Amounts in other currencies are converted with the rate of exchange of their day.
     pub cost: i64,
+    /// Amounts in other currencies, without a rate of exchange for their day. They are not in `cost`.
+    pub unconverted: Vec<Amount>,
     /// How long it took on average until it rang at a carrier's called party: its PDD.
     pub average_ringing_after_seconds: Option<f64>,
 }
@@ -158,6 +175,7 @@ impl From<&Sums> for Figures {
             average_talk_seconds: average(sums.talk_ms, sums.answered),
             billed_seconds: sums.billed_seconds,
             cost: sums.cost,
+            unconverted: sums.unconverted(),
             average_ringing_after_seconds: average(sums.ringing_ms, sums.rang),
         }
     }
@@ -225,6 +243,8 @@ pub struct ReportRow {
 pub struct CallReport {
     /// In which days, weeks and months are counted.
     pub time_zone: String,
+    /// Of the costs: the tenant's currency.
+    pub currency: Option<String>,
     /// The first day.
     pub since: chrono::NaiveDate,
     /// The last day.

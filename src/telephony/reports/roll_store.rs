@@ -90,7 +90,7 @@ async fn compute(db: &mut PgConnection, tenants: &[Uuid], slots: &[DateTime<Utc>
     .await?;
     sqlx::query!(
         "insert into call_rollups (tenant_id, slot, kind, key, direction, calls, answered, voicemail, abandoned, missed, busy, failed, refused,
-                                   wait_ms, longest_ms, within, talk_ms, billed_seconds, cost)
+                                   wait_ms, longest_ms, within, talk_ms, billed_seconds, cost, costs)
          select c.tenant_id, x.slot, of.kind, of.key, c.direction, count(*),
                 count(*) filter (where c.state = 'answered'), count(*) filter (where c.state = 'voicemail'),
                 count(*) filter (where c.state = 'abandoned'), count(*) filter (where c.state = 'missed'),
@@ -102,7 +102,12 @@ async fn compute(db: &mut PgConnection, tenants: &[Uuid], slots: &[DateTime<Utc>
                       count(*) filter (where c.state = 'answered' and c.wait_ms <= 30000), count(*) filter (where c.state = 'answered' and c.wait_ms <= 45000),
                       count(*) filter (where c.state = 'answered' and c.wait_ms <= 60000), count(*) filter (where c.state = 'answered' and c.wait_ms <= 90000),
                       count(*) filter (where c.state = 'answered' and c.wait_ms <= 120000)]::integer[],
-                sum(c.talk_ms), sum(c.billed_seconds), coalesce(sum(c.cost), 0)
+                sum(c.talk_ms), sum(c.billed_seconds), coalesce(sum(c.cost), 0),
+                -- By currency: a tenant's may have changed in this quarter.
+                (select jsonb_object_agg(s.currency, s.amount)
+                   from (select u.currency, sum(u.amount) as amount
+                           from unnest(array_agg(coalesce(c.currency, '')) filter (where c.cost <> 0),
+                                       array_agg(c.cost) filter (where c.cost <> 0)) as u (currency, amount) group by u.currency) s)
            from unnest($1::uuid[], $2::timestamptz[]) as x (tenant, slot)
            join calls c on c.tenant_id = x.tenant and c.started_at >= x.slot and c.started_at < x.slot + interval '15 minutes'
           cross join lateral (values ('all', ''), ('agent', c.agent_id::text), ('queue', c.queue_id::text), ('number', c.number_id::text),
@@ -117,7 +122,7 @@ async fn compute(db: &mut PgConnection, tenants: &[Uuid], slots: &[DateTime<Utc>
     // Each try over a carrier counts as one of its calls. Where nobody took it, refused it or was there, the carrier did its work (ITU-T E.425).
     sqlx::query!(
         "insert into call_rollups (tenant_id, slot, kind, key, direction, calls, answered, busy, missed, failed, talk_ms, billed_seconds, cost, rang,
-                                   ringing_ms)
+                                   ringing_ms, costs)
          select c.tenant_id, x.slot, 'carrier', a.carrier_id, 'outbound', count(*), count(*) filter (where a.answered),
                 count(*) filter (where not a.answered and a.cause = 'USER_BUSY'),
                 count(*) filter (where not a.answered and a.cause in ('NO_ANSWER', 'NO_USER_RESPONSE', 'ORIGINATOR_CANCEL', 'CALL_REJECTED',
@@ -126,7 +131,11 @@ async fn compute(db: &mut PgConnection, tenants: &[Uuid], slots: &[DateTime<Utc>
                                    and (a.cause is null or a.cause not in ('NO_ANSWER', 'NO_USER_RESPONSE', 'ORIGINATOR_CANCEL', 'CALL_REJECTED',
                                                                            'SUBSCRIBER_ABSENT'))),
                 coalesce(sum(a.seconds), 0) * 1000, coalesce(sum(a.seconds), 0), coalesce(sum(a.cost), 0),
-                count(a.ringing_after), coalesce(sum(a.ringing_after), 0)
+                count(a.ringing_after), coalesce(sum(a.ringing_after), 0),
+                (select jsonb_object_agg(s.currency, s.amount)
+                   from (select u.currency, sum(u.amount) as amount
+                           from unnest(array_agg(coalesce(c.currency, '')) filter (where a.cost <> 0),
+                                       array_agg(a.cost) filter (where a.cost <> 0)) as u (currency, amount) group by u.currency) s)
            from unnest($1::uuid[], $2::timestamptz[]) as x (tenant, slot)
            join calls c on c.tenant_id = x.tenant and c.started_at >= x.slot and c.started_at < x.slot + interval '15 minutes'
            cross join lateral jsonb_to_recordset(c.story -> 'attempts')

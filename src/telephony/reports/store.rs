@@ -1,5 +1,7 @@
 //! The SQL of reports.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::PgExecutor;
 use uuid::Uuid;
@@ -18,12 +20,15 @@ pub struct Asked {
     pub until: NaiveDate,
     pub zone: String,
     pub within_seconds: i32,
+    /// What amounts are converted into: the tenant's currency.
+    pub currency: Option<String>,
 }
 
 /// A row: when its time begins, what it is about, the sums.
 pub type Row = (Option<DateTime<Utc>>, String, Sums);
 
-/// The sums of calls, by time and by what they are about. The largest first, if not by time.
+/// The sums of calls, by time and by what they are about. The largest first, if not by time. Costs are those in the tenant's currency (`foreign` has the
+/// others).
 pub async fn sums(db: impl PgExecutor<'_>, tenant: Uuid, asked: &Asked, limit: i64) -> sqlx::Result<Vec<Row>> {
     let threshold = WITHIN.iter().position(|within| *within == asked.within_seconds).unwrap_or_default() + 1;
     let rows = sqlx::query!(
@@ -31,7 +36,9 @@ pub async fn sums(db: impl PgExecutor<'_>, tenant: Uuid, asked: &Asked, limit: i
                   sum(calls) as "calls!", sum(answered) as "answered!", sum(voicemail) as "voicemail!", sum(abandoned) as "abandoned!",
                   sum(missed) as "missed!", sum(busy) as "busy!", sum(failed) as "failed!", sum(refused) as "refused!",
                   sum(wait_ms)::bigint as "wait_ms!", max(longest_ms) as "longest_ms!", sum(within[$4]) as "within!",
-                  sum(talk_ms)::bigint as "talk_ms!", sum(billed_seconds)::bigint as "billed_seconds!", sum(cost)::bigint as "cost!",
+                  sum(talk_ms)::bigint as "talk_ms!", sum(billed_seconds)::bigint as "billed_seconds!",
+                  sum(case when costs is null then cost
+                           else coalesce((costs ->> $10)::bigint, 0) + coalesce((costs ->> '')::bigint, 0) end)::bigint as "cost!",
                   sum(rang) as "rang!", sum(ringing_ms)::bigint as "ringing_ms!"
              from call_rollups
             where tenant_id = $1 and kind = $5 and ($6::text is null or direction = $6)
@@ -45,7 +52,8 @@ pub async fn sums(db: impl PgExecutor<'_>, tenant: Uuid, asked: &Asked, limit: i
         asked.direction.map(Direction::as_str),
         asked.since,
         asked.until,
-        limit
+        limit,
+        asked.currency
     );
     let rows = rows.fetch_all(db).await?.into_iter().map(|row| {
         let sums = Sums {
@@ -65,10 +73,45 @@ pub async fn sums(db: impl PgExecutor<'_>, tenant: Uuid, asked: &Asked, limit: i
             cost: row.cost,
             rang: row.rang,
             ringing_ms: row.ringing_ms,
+            unconverted: BTreeMap::new(),
         };
         (row.begins_at, row.key, sums)
     });
     Ok(rows.collect())
+}
+
+/// What was paid in another currency than the tenant's, on one of its days.
+pub struct Foreign {
+    pub begins_at: Option<DateTime<Utc>>,
+    pub key: String,
+    pub currency: String,
+    pub day: NaiveDate,
+    pub amount: i64,
+}
+
+/// What rows have in other currencies, by day.
+pub async fn foreign(db: impl PgExecutor<'_>, tenant: Uuid, asked: &Asked) -> sqlx::Result<Vec<Foreign>> {
+    sqlx::query_as!(
+        Foreign,
+        r#"select case when $2::text is not null then date_trunc($2, r.slot, $3) end as begins_at, r.key as "key!", e.currency as "currency!",
+                  (r.slot at time zone $3)::date as "day!", sum(e.amount::bigint)::bigint as "amount!"
+             from call_rollups r
+            cross join lateral jsonb_each_text(r.costs - array[coalesce($4, ''), '']) as e (currency, amount)
+            where r.tenant_id = $1 and r.kind = $5 and ($6::text is null or r.direction = $6)
+              and r.slot >= $7::date::timestamp at time zone $3 and r.slot < ($8::date + 1)::timestamp at time zone $3
+              and r.costs - array[coalesce($4, ''), ''] <> '{}'
+            group by 1, 2, 3, 4 order by 1, 2, 3, 4"#,
+        tenant,
+        asked.per.map(Per::name),
+        asked.zone,
+        asked.currency,
+        asked.by.name(),
+        asked.direction.map(Direction::as_str),
+        asked.since,
+        asked.until
+    )
+    .fetch_all(db)
+    .await
 }
 
 /// How long each agent was in each state, by time: when it begins, whose it is, the state, the seconds. What lasts is counted until now.

@@ -35,7 +35,7 @@ pub async fn show_usage(
     query: Query<UsageQuery>,
 ) -> Result<Json<Usage>, Problem> {
     let tenant = actor.tenant_or(tenant.tenant_id)?;
-    let mut db = api.read(&actor).await?;
+    let mut db = api.snapshot(&actor).await?;
     let whose = reports::store::whose(&mut *db, tenant).await?.ok_or_else(|| Problem::not_found("tenant"))?;
     let first = first_of(query.month.as_deref(), whose.today)?;
     Ok(Json(of_month(&mut db, tenant, &whose, first).await?))

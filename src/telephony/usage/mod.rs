@@ -11,9 +11,11 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{
+    exchange::Amount,
     history::Direction,
     reports::{
         By, LEVEL_WITHIN, Sums,
+        make::summed,
         store::{self as figures, Asked, Whose},
     },
 };
@@ -128,10 +130,12 @@ pub struct Usage {
     pub minutes_out: i64,
     /// The most calls that were up at once.
     pub peak_calls: i64,
-    /// In millionths of the currency.
+    /// In millionths of the currency. Amounts in other currencies are converted with the rate of exchange of their day.
     pub cost: i64,
     /// What the tenant is charged.
     pub charge: i64,
+    /// Amounts in other currencies, without a rate of exchange for their day. They are neither in `cost` nor in `charge`.
+    pub unconverted: Vec<Amount>,
     /// Of the amounts.
     pub currency: Option<String>,
     /// At this moment.
@@ -241,10 +245,11 @@ pub async fn of_month(db: &mut PgConnection, tenant: Uuid, whose: &Whose, first:
         until: last,
         zone: whose.zone.clone(),
         within_seconds: LEVEL_WITHIN,
+        currency: whose.currency.clone(),
     };
     let mut sums = [Sums::default(), Sums::default(), Sums::default()];
     for (sums, direction) in sums.iter_mut().zip([None, Some(Direction::Inbound), Some(Direction::Outbound)]) {
-        let rows = figures::sums(&mut *db, tenant, &asked(direction), 1).await?;
+        let rows = summed(&mut *db, tenant, &asked(direction), 1).await?;
         *sums = rows.into_iter().next().map(|(_, _, sums)| sums).unwrap_or_default();
     }
     let [all, inbound, outbound] = sums;
@@ -265,6 +270,7 @@ pub async fn of_month(db: &mut PgConnection, tenant: Uuid, whose: &Whose, first:
         peak_calls,
         cost: all.cost,
         charge: all.cost,
+        unconverted: all.unconverted(),
         currency: whose.currency.clone(),
         extensions,
         numbers,

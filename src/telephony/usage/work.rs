@@ -42,10 +42,16 @@ pub async fn compare(changes: &Changes, now: DateTime<Utc>) -> Result<usize> {
 }
 
 async fn one(changes: &Changes, tenant: Uuid, now: DateTime<Utc>) -> Result<usize> {
-    let mut tx = changes.pool().begin().await?;
-    let Some(whose) = store::whose(&mut *tx, tenant, now).await? else { return Ok(0) };
+    let mut read = changes.snapshot(None).await?;
+    let Some(whose) = store::whose(&mut *read, tenant, now).await? else { return Ok(0) };
     let first = whose.today.with_day(1).unwrap_or(whose.today);
-    let usage = of_month(&mut tx, tenant, &whose, first).await?;
+    let usage = of_month(&mut read, tenant, &whose, first).await?;
+    drop(read);
+    let mut tx = changes.pool().begin().await?;
+    // Whoever changed the limits meanwhile has them compared anew.
+    if store::limits(&mut *tx, tenant).await?.is_none_or(|limits| limits.version != usage.limits.version) {
+        return Ok(0);
+    }
     let mut told = Vec::new();
     for measure in Measure::ALL {
         let (used, Some(most)) = (usage.of(measure), usage.limits.of(measure)) else { continue };

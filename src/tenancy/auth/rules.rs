@@ -353,6 +353,11 @@ pub const RULES: &[(&str, &str, Rule)] = &[
     ("GET",    "/v1/carriers/{id}/gateways", Rule::Needs(Resource::Carriers, READ)),
     ("POST",   "/v1/carriers/{id}/test-connection", Rule::Needs(Resource::Carriers, WRITE)),
 
+    ("POST",   "/v1/exchange-rates", Rule::Needs(Resource::Carriers, WRITE)),
+    ("GET",    "/v1/exchange-rates", Rule::Needs(Resource::Carriers, READ)),
+    ("GET",    "/v1/exchange-rates/{id}", Rule::Needs(Resource::Carriers, READ)),
+    ("DELETE", "/v1/exchange-rates/{id}", Rule::Needs(Resource::Carriers, WRITE)),
+
     ("GET",    "/v1/tenants/{tenant_id}/outbound-calls", Rule::Needs(Resource::Routes, READ)),
     ("GET",    "/v1/unreadable-records", Rule::Needs(Resource::Switches, READ)),
     ("GET",    "/v1/call-records/unreadable", Rule::Needs(Resource::Switches, READ)),

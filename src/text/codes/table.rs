@@ -432,6 +432,8 @@ codes! {
     ZoneNotInDatabase "zone_not_in_database" Field ChooseAnother "is a time zone that the database does not know: update the time zones on its machine, or choose another" "ist eine Zeitzone, die die Datenbank nicht kennt: Aktualisieren Sie die Zeitzonen auf ihrem Rechner, oder wählen Sie eine andere";
     CurrencyInUse "currency_in_use" Field ChangeFirst "can't change on a day on which calls were charged in {currency}: change it before the first call of a day" "kann nicht an einem Tag geändert werden, an dem Anrufe in {currency} berechnet wurden: Ändern Sie sie vor dem ersten Anruf eines Tages";
     NotACurrency "not_a_currency" Field Correct "must be a currency such as EUR" "muss eine Währung sein, etwa EUR";
+    NotAnExchangeRate "not_an_exchange_rate" Field Correct "must be a number above 0 and up to 1000000, with up to 12 decimals after a point, such as 1.0843" "muss eine Zahl über 0 und bis 1000000 sein, mit bis zu 12 Stellen nach einem Punkt, etwa 1.0843";
+    SameCurrency "same_currency" Field ChooseAnother "must be another currency than the first" "muss eine andere Währung als die erste sein";
     NotACountry "not_a_country" Field Correct "must be a country such as DE" "muss ein Land sein, etwa DE";
     NotALanguage "not_a_language" Field Correct "must be a language such as en or pt-BR" "muss eine Sprache sein, etwa en oder pt-BR";
     NotMusic "not_music" Field Correct "must be the name of a music stream, such as default" "muss der Name eines Musik-Streams sein, etwa default";
@@ -472,6 +474,7 @@ pub(super) fn thing(english: &str) -> &str {
         "group" => "Gruppe",
         "pool" => "Nummernbereich",
         "reserved number" => "reservierte Nummer",
+        "exchange rate" => "Wechselkurs",
         "template" => "Vorlage",
         "template of the platform's own" => "Vorlage der Plattform",
         "destination" => "Ziel",

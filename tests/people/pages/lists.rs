@@ -647,6 +647,36 @@ async fn a_carrier_gets_its_rates_after_a_look_at_their_columns() {
 }
 
 #[actix_web::test]
+async fn a_rate_of_exchange_is_set_seen_and_deleted_by_platform_administrators_alone() {
+    let stage = Stage::new().await;
+    let mut admin = Tab::of(&stage.node, &stage.admin).await;
+    assert!(admin.get("/platform").await.text().contains("/platform/exchange-rates"));
+    let mut new = form(&admin.get("/platform/exchange-rates/new").await.text());
+    for (field, value) in [("from_currency", "EUR"), ("to_currency", "EUR"), ("day", "2026-11-01"), ("rate", "1.0843")]
+    {
+        set(&mut new, field, value);
+    }
+    let refused = admin.post("/platform/exchange-rates/new", &refs(&new)).await;
+    assert!(refused.status == 422 && refused.text().contains("to_currency-error"), "{}", refused.text());
+    set(&mut new, "to_currency", "USD");
+    admin.does("/platform/exchange-rates/new", &refs(&new)).await;
+    let rates = stage.node.api("GET", "/v1/exchange-rates", Value::Null).await.json();
+    let id = rates["items"][0]["id"].as_str().unwrap().to_owned();
+    let list = admin.get("/platform/exchange-rates").await.text();
+    assert!(list.contains("1.0843") && list.contains("2026-11-01") && list.contains("EUR"), "{list}");
+    let mut owner = Tab::of(&stage.node, &stage.owner).await;
+    for path in ["/platform/exchange-rates", "/platform/exchange-rates/new"] {
+        assert_eq!(owner.get(path).await.status, 403, "{path}");
+    }
+    let delete = format!("/platform/exchange-rates/{id}/delete");
+    let question = fields(&admin.get(&delete).await.text());
+    assert_eq!(admin.does(&delete, &refs(&question)).await, "/platform/exchange-rates");
+    let rates = stage.node.api("GET", "/v1/exchange-rates", Value::Null).await.json();
+    assert_eq!(rates["items"], json!([]));
+    stage.node.stop().await;
+}
+
+#[actix_web::test]
 async fn a_tenant_a_cluster_and_a_switch_are_changed_by_their_forms() {
     let stage = Stage::new().await;
     let mut admin = Tab::of(&stage.node, &stage.admin).await;

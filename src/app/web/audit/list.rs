@@ -55,7 +55,7 @@ const ACTIONS: [&str; 15] = [
     "outbound",
     "purge",
 ];
-const KINDS: [&str; 21] = [
+const KINDS: [&str; 22] = [
     "agents",
     "users",
     "extensions",
@@ -77,6 +77,7 @@ const KINDS: [&str; 21] = [
     "clusters",
     "switches",
     "carriers",
+    "exchange-rates",
 ];
 
 #[derive(Template)]

@@ -108,6 +108,32 @@ pub static CARRIERS: Spec = Spec {
     ..PLATFORM
 };
 
+/// The rate of a day that is set again is replaced, so there is no form for a change.
+pub static EXCHANGE_RATES: Spec = Spec {
+    name: "exchange-rates",
+    base: "/platform/exchange-rates",
+    icon: "wallet",
+    rights: Resource::Carriers,
+    api: "/v1/exchange-rates",
+    new: Some("NewExchangeRate"),
+    title: &["from_currency", "to_currency", "day"],
+    columns: &[
+        col("day", Cell::Title),
+        col("from_currency", Cell::Text),
+        col("to_currency", Cell::Text),
+        col("rate", Cell::Mono),
+        more("updated_at", Cell::Time),
+    ],
+    parts: &[Part { heading: "", fields: &["from_currency", "to_currency", "day", "rate"], closed: false }],
+    hints: &[
+        ("from_currency", "hint.currency"),
+        ("to_currency", "hint.currency"),
+        ("day", "hint.exchange_day"),
+        ("rate", "hint.exchange_rate"),
+    ],
+    ..PLATFORM
+};
+
 pub static CLUSTERS: Spec = Spec {
     name: "clusters",
     base: "/platform/clusters",

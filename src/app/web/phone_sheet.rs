@@ -150,7 +150,7 @@ impl<'a> SheetPage<'a> {
             let wave = Wave { phone: &new }.render().map_err(|error| Problem::internal(&error))?;
             // What has no password now is no phone to set up.
             let holds = if new.sip_password.is_empty() { None } else { Some(code(&wave)?) };
-            shown.push(Phone { leads, holds, new });
+            shown.push(Phone { new, leads, holds });
         }
         Ok(Self { s: &visitor.shell, onward, name, phones: shown, no_voicemail })
     }

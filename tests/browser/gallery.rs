@@ -392,4 +392,14 @@ async fn created(gallery: &mut Gallery<'_>) {
     browser.click("Add agent").await;
     browser.sees("never again").await;
     gallery.look("agent-created-dark-1440").await;
+    // The sheet of one's own phone, by the account.
+    browser.page.goto(&format!("{}/account", gallery.site.url)).await.unwrap();
+    browser.click("Settings and QR codes").await;
+    browser.sees("This page is there for five minutes").await;
+    gallery.look("account-sheet-dark-1440").await;
+    let sheet = browser.page.current_url().await.unwrap();
+    browser.page.goto(&format!("{}/theme/light", gallery.site.url)).await.unwrap();
+    browser.size(390, 844).await;
+    browser.page.goto(sheet.as_str()).await.unwrap();
+    gallery.look("account-sheet-light-390").await;
 }

@@ -118,8 +118,13 @@ async fn further_pages_of_the_platform_are_sound() {
     let database = Database::new().await;
     let site = Site::start(&database).await;
     let mut gallery = Gallery { browser: &browser, site: &site, pictures: pictures(), findings: Vec::new() };
-    for (name, domain) in [("Acme", "acme.test"), ("Umbrella", "umbrella.test")] {
-        site.node.api("POST", "/v1/tenants", json!({ "name": name, "domain": domain })).await.id();
+    for (name, domain, number) in
+        [("Acme", "acme.test", "+12025550123"), ("Umbrella", "umbrella.test", "+493012345678")]
+    {
+        let tenant = site.node.api("POST", "/v1/tenants", json!({ "name": name, "domain": domain })).await.id();
+        let path = format!("/v1/phone-numbers?tenant_id={tenant}");
+        let number = json!({ "number": number, "provider": "Telnyx" });
+        assert_eq!(site.node.api("POST", &path, number).await.status, 201);
     }
     let mut template = site.node.api("GET", "/v1/templates/default", Value::Null).await.json();
     (template["name"], template["title"]) = ("hotel".into(), "A hotel <b>".into());
@@ -130,6 +135,8 @@ async fn further_pages_of_the_platform_are_sound() {
     for (name, path) in [
         ("tenants-found", "/platform/tenants?q=umb"),
         ("tenants-no-match", "/platform/tenants?q=nobody"),
+        ("platform-numbers", "/platform/numbers"),
+        ("platform-numbers-no-match", "/platform/numbers?q=4711"),
         ("monitoring", "/platform/monitoring"),
         ("templates", "/platform/templates"),
         ("template-new", "/platform/templates/new"),

@@ -44,6 +44,7 @@ pub fn pages(config: &mut ServiceConfig) {
 
 /// An extension of the visitor.
 struct Phone {
+    id: Uuid,
     number: String,
     sip_username: String,
     domain: String,
@@ -104,6 +105,7 @@ async fn page(visitor: &Visitor, actor: &Actor, form: &Form, factor: &Form, code
             let place = Place { column: "sip_secret", tenant, row: own.id };
             let secret = change.keyring().open_sealed(place, &own.sip_secret).map_err(Error::from)?;
             phones.push(Phone {
+                id: own.id,
                 number: own.number.to_string(),
                 sip_username: own.sip_username.to_string(),
                 domain: home.domain.to_string(),

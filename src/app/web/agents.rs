@@ -17,9 +17,8 @@ use uuid::Uuid;
 use super::{
     Form, Page, Shell, Turned, Visitor,
     confirm::{Confirm, Obstacle, is_in_use, user_of},
-    done, html,
-    kept::{Kept, keep},
-    ok,
+    done, html, ok,
+    phone_sheet::keep_phones,
     resource::{self, page_of as page_of_kind},
     resources::AGENTS,
     see_other,
@@ -131,9 +130,8 @@ async fn new_send(mut visitor: Visitor, sent: Sent) -> Page {
         match agents::create(&mut change, maker, tenant, new).await {
             Ok(made) => {
                 let name = format!("{} {}", made.user.first_name, made.user.last_name);
-                let kept = Kept::Phones { name, phones: made.extensions };
                 let keyring = change.keyring();
-                let shown = keep(change.db(), &keyring, visitor.session()?, &kept).await?;
+                let shown = keep_phones(change.db(), &keyring, visitor.session()?, name, made.extensions).await?;
                 change.commit().await?;
                 return Ok(see_other(&format!("/app/agents/{}/phones?shown={shown}", made.user.id)));
             }

@@ -1,71 +1,16 @@
-//! The audit log for administrators: who did what, in words, with the values before and after.
+//! The audit log for administrators: who did what, in words, with the values before and after. `list` is its page and its file.
+
+mod list;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use actix_web::{
-    get,
-    web::{Query, ServiceConfig},
-};
-use askama::Template;
-use chrono::{DateTime, TimeDelta, Utc};
-use serde::Deserialize;
+use chrono::{DateTime, Utc};
+pub use list::pages;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Page, Shell, Visitor, catalogue, in_query, ok};
-use crate::{
-    model::{paging::PageQuery, sorting::SortQuery},
-    tenancy::{
-        audit::{self, AuditEntry, Filter},
-        auth::rules::{Level, Resource},
-    },
-};
-
-pub fn pages(config: &mut ServiceConfig) {
-    config.service(list);
-}
-
-/// The actions to choose from when searching. Others are found without choosing one.
-const ACTIONS: [&str; 15] = [
-    "create",
-    "update",
-    "delete",
-    "invite",
-    "rotate",
-    "rotate_token",
-    "sign_in",
-    "lock_sign_in",
-    "set_password",
-    "verify_email",
-    "rates",
-    "reserve",
-    "release",
-    "outbound",
-    "purge",
-];
-const KINDS: [&str; 21] = [
-    "agents",
-    "users",
-    "extensions",
-    "groups",
-    "destinations",
-    "call-backs",
-    "numbers",
-    "dialplan-entries",
-    "pools",
-    "reserved-numbers",
-    "recordings",
-    "voicemail",
-    "voicemail-greetings",
-    "keys",
-    "webhooks",
-    "tenants",
-    "settings",
-    "templates",
-    "clusters",
-    "switches",
-    "carriers",
-];
+use super::{Shell, catalogue};
+use crate::tenancy::audit::AuditEntry;
 
 /// Fields whose values are one of several words. What people have typed into other fields is shown as it is, even if it is such a word.
 const CHOICES: [&str; 21] = [
@@ -108,88 +53,6 @@ pub struct Field {
     pub label: String,
     pub before: Option<String>,
     pub after: Option<String>,
-}
-
-#[derive(Template)]
-#[template(path = "web/audit.html")]
-struct AuditPage<'a> {
-    s: &'a Shell,
-    rows: Vec<Row>,
-    actor: String,
-    action: String,
-    resource: String,
-    actions: &'static [&'static str],
-    kinds: &'static [&'static str],
-    next: Option<String>,
-    may_set_periods: bool,
-}
-
-impl AuditPage<'_> {
-    fn is_search(&self) -> bool {
-        [&self.actor, &self.action, &self.resource].iter().any(|text| !text.trim().is_empty())
-    }
-
-    /// Whether this kind, such as `groups/`, was chosen.
-    fn is_chosen(&self, kind: &str) -> bool {
-        self.resource.trim_end_matches('/') == kind
-    }
-}
-
-#[derive(Deserialize)]
-struct ListQuery {
-    #[serde(default)]
-    actor: String,
-    #[serde(default)]
-    action: String,
-    #[serde(default)]
-    resource: String,
-    cursor: Option<String>,
-}
-
-#[get("/audit")]
-async fn list(visitor: Visitor, query: Query<ListQuery>) -> Page {
-    let actor = visitor.needs(Resource::Audit, Level::Read)?;
-    let given = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
-    let filter = Filter {
-        actor: given(&query.actor),
-        action: given(&query.action),
-        resource: given(&query.resource),
-        ..Filter::default()
-    };
-    let page = PageQuery { limit: Some(50), cursor: query.cursor.clone() };
-    let way = SortQuery::default().way(&page, "-at")?;
-    let (after, mut db) = (way.after_id()?, visitor.api.read(&actor).await?);
-    let entries = audit::store::list(&mut *db, actor.tenant, &filter, way.is_down, after, way.fetch()).await?;
-    let page = way.page(entries, |entry| entry.id.to_string());
-    let ids = page.items.iter().flat_map(ids).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>();
-    let tenants = page.items.iter().filter_map(|entry| entry.tenant_id).collect::<Vec<_>>();
-    let of_platform = actor.tenant.is_none();
-    let mut names = audit::store::names(&mut *db, &tenants, &ids).await?.into_iter().collect::<HashMap<_, _>>();
-    if of_platform {
-        names.extend(audit::store::names_of_platform(&mut *db, &ids).await?);
-    }
-    // Things that are gone have the name that they had then. An entry about what led to them may be a little older.
-    let unknown = ids.iter().filter(|id| !names.contains_key(id));
-    let resources = unknown.flat_map(|id| KINDS.map(|kind| format!("{kind}/{id}"))).collect::<Vec<_>>();
-    if let Some(oldest) = page.items.iter().map(|entry| entry.at).min()
-        && !resources.is_empty()
-    {
-        let since = oldest - TimeDelta::minutes(1);
-        let gone = audit::store::last_values(&mut *db, &tenants, of_platform, &resources, since).await?;
-        names.extend(gone.iter().filter_map(|(resource, values)| {
-            let id = resource.split('/').nth(1)?.parse().ok()?;
-            Some((id, own_name(values)?))
-        }));
-    }
-    let next = page.next_cursor.map(|cursor| {
-        let (who, action, resource) = (in_query(&query.actor), in_query(&query.action), in_query(&query.resource));
-        format!("/audit?actor={who}&action={action}&resource={resource}&cursor={cursor}")
-    });
-    let may_set_periods = actor.tenant.is_some() && visitor.needs(Resource::Tenant, Level::Write).is_ok();
-    let shell = visitor.shell.on("audit");
-    let rows = page.items.into_iter().map(|entry| read(&shell, entry, &names)).collect();
-    let ListQuery { actor, action, resource, .. } = query.into_inner();
-    ok(&AuditPage { s: &shell, rows, actor, action, resource, actions: &ACTIONS, kinds: &KINDS, next, may_set_periods })
 }
 
 fn walk(value: &Value, found: &mut BTreeSet<Uuid>) {

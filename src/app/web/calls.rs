@@ -1,8 +1,8 @@
-//! Calls: the list with its filters and the page of one call. `one` is the page of a call; `zone` counts days as the visitor does.
+//! Calls: the list with its filters and the page of one call. `one` is the page of a call, `look` a glance at it.
 
+mod look;
 mod one;
 mod writing;
-mod zone;
 
 use std::collections::HashMap;
 
@@ -18,13 +18,13 @@ use uuid::Uuid;
 
 pub use one::money;
 pub use writing::Writing;
-pub use zone::{between, of_days, zone_of};
 
 use super::{
     Page, Shell, Turned, Visitor,
     ask::{Ask, turned, with},
     in_query, ok,
     resource::{dialled, formatted},
+    zone::{self, zone_of},
 };
 use crate::{
     telephony::{history, reports},
@@ -38,7 +38,7 @@ use crate::{
 };
 
 pub fn pages(config: &mut ServiceConfig) {
-    config.service(list).service(count).configure(one::pages);
+    config.service(list).service(count).service(look::look).configure(one::pages);
 }
 
 const SIZE: usize = 50;

@@ -28,11 +28,15 @@ const WORK: Duration = Duration::hours(12);
 /// What is kept.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Kept {
-    /// An agent's phones, with their passwords.
+    /// Phones, with their passwords, and the token by which each fetches its settings.
     Phones {
         name: String,
         phones: Vec<NewPhone>,
+        #[serde(default)]
+        tokens: Vec<String>,
     },
+    /// A phone's settings, which it fetches itself. Kept under the hash of its token.
+    Fetched(Box<NewPhone>),
     /// A switch's token.
     Token {
         switch: Uuid,
@@ -108,6 +112,7 @@ impl Kept {
     fn lifetime(&self) -> Duration {
         match self {
             Self::Phones { .. }
+            | Self::Fetched(_)
             | Self::Token { .. }
             | Self::RecoveryCodes(_)
             | Self::Shown(_)
@@ -138,10 +143,29 @@ pub async fn keep_apart(api: &Api, session: Uuid, kept: &Kept) -> Result<Uuid, P
 /// Keeps something for a session; its id is part of the address that shows it.
 pub async fn keep(db: &mut PgConnection, keyring: &Keyring, session: Uuid, kept: &Kept) -> Result<Uuid, Error> {
     let id = Uuid::now_v7();
+    keep_as(db, keyring, session, id, kept).await?;
+    Ok(id)
+}
+
+/// The same under an id of one's own.
+pub async fn keep_as(
+    db: &mut PgConnection,
+    keyring: &Keyring,
+    session: Uuid,
+    id: Uuid,
+    kept: &Kept,
+) -> Result<(), Error> {
     let sealed = seal_for(keyring, session, id, kept)?;
     let now = clock_store::now(&mut *db).await?;
     store::insert(db, id, session, &sealed, now + kept.lifetime()).await?;
-    Ok(id)
+    Ok(())
+}
+
+/// What is kept under an id, whoever asks for it. Afterwards it is gone.
+pub async fn take(api: &Api, id: Uuid) -> Result<Option<Kept>, Error> {
+    let Some((session, sealed)) = store::take(api.pool(), id).await? else { return Ok(None) };
+    let json = api.changes.keyring().open_sealed(place(session, id), &sealed)?;
+    Ok(serde_json::from_str(&json).ok())
 }
 
 impl Visitor {

@@ -45,6 +45,13 @@ pub async fn get(db: impl PgExecutor<'_>, id: Uuid, session: Uuid) -> sqlx::Resu
     .await
 }
 
+/// Takes away what is kept under an id, unless it has expired: its session, and itself. Of two that ask at once, one gets it.
+pub async fn take(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<(Uuid, Vec<u8>)>> {
+    let taken =
+        sqlx::query!("delete from kept_pages where id = $1 and expires_at > now() returning session_id, sealed", id);
+    Ok(taken.fetch_optional(db).await?.map(|row| (row.session_id, row.sealed)))
+}
+
 /// Deletes what has expired.
 pub async fn drop_expired(db: impl PgExecutor<'_>) -> sqlx::Result<()> {
     sqlx::query!("delete from kept_pages where expires_at < now()").execute(db).await.map(|_| ())

@@ -25,9 +25,11 @@ mod map;
 mod modules;
 mod monitoring;
 mod nav;
+mod numbers_all;
 mod once;
 mod overview;
 mod phone;
+mod phone_sheet;
 mod platform;
 mod preview;
 mod problems;
@@ -50,6 +52,7 @@ mod tester;
 mod today;
 mod uploads;
 mod voicemail;
+mod zone;
 
 use std::{borrow::Cow, future::Future, pin::Pin};
 
@@ -121,8 +124,10 @@ pub fn pages(config: &mut web::ServiceConfig) {
         .configure(map::pages)
         .configure(modules::pages)
         .configure(monitoring::pages)
+        .configure(numbers_all::pages)
         .configure(overview::pages)
         .configure(phone::pages)
+        .configure(phone_sheet::pages)
         .configure(uploads::pages)
         .configure(assignments::pages)
         .configure(live::pages)

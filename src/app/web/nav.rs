@@ -82,6 +82,7 @@ const PLATFORM: &[(&str, &[Link])] = &[
             ("overview", "nav.overview", "/platform", "house", Resource::Platform),
             ("live", "nav.live", "/platform/live", "activity", Resource::Platform),
             ("tenants", "nav.tenants", "/platform/tenants", "building-2", Resource::Platform),
+            ("platform-numbers", "nav.numbers", "/platform/numbers", "hash", Resource::Platform),
             ("carriers", "nav.carriers", "/platform/carriers", "radio-tower", Resource::Carriers),
             ("clusters", "nav.clusters", "/platform/clusters", "server", Resource::Clusters),
             ("templates", "templates.title", "/platform/templates", "layout-template", Resource::Templates),

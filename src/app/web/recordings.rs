@@ -15,12 +15,13 @@ use uuid::Uuid;
 use super::{
     Form, Page, Shell, Visitor,
     ask::{Ask, turned, with},
-    calls::{between, lasted, moment, named, zone_of},
+    calls::{lasted, moment, named},
     confirm::Confirm,
     done, in_query,
     kept::{Kept, keep_apart},
     ok, see_other,
     sign_in::Sent,
+    zone::{between, zone_of},
 };
 use crate::tenancy::auth::{
     actor::Actor,

@@ -13,8 +13,9 @@ use serde_json::{Value, json};
 use super::{
     Page, Shell, Turned, Visitor,
     ask::{Ask, turned, with},
-    calls::{money, named, of_days},
+    calls::{money, named},
     ok,
+    zone::of_days,
 };
 use crate::{
     model::measure::Measure,

@@ -9,8 +9,9 @@ use serde_json::Value;
 use super::{
     Page, Shell, Turned, Visitor,
     ask::{Ask, turned, with},
-    calls::{moment, named, of_days},
+    calls::{moment, named},
     ok,
+    zone::of_days,
 };
 use crate::{
     http::problem::Problem,

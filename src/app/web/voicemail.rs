@@ -15,11 +15,12 @@ use uuid::Uuid;
 use super::{
     Form, Page, Shell, Visitor,
     ask::{Ask, turned, with},
-    calls::{lasted, moment, named, zone_of},
+    calls::{lasted, moment, named},
     confirm::Confirm,
     done, ok,
     resource::{dialled, formatted},
     sign_in::Sent,
+    zone::zone_of,
 };
 use crate::{
     switch::voicemail::store,

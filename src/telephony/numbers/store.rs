@@ -185,6 +185,63 @@ pub struct Filter {
     pub leads_to: Option<Uuid>,
 }
 
+/// A number, whosesoever it is.
+pub struct Anywhere {
+    pub number: String,
+    pub country: Option<String>,
+    pub provider: Option<String>,
+    pub status: NumberStatus,
+    pub tenant_id: Uuid,
+    pub tenant: String,
+    pub domain: String,
+    /// Whether calls to it lead anywhere.
+    pub leads: bool,
+    /// Whether an agent calls out with it.
+    pub assigned: bool,
+}
+
+/// Which numbers of all tenants are meant. All that is given must hold.
+#[derive(Default)]
+pub struct AnywhereFilter {
+    /// Part of the number.
+    pub number: Option<String>,
+    pub status: Option<NumberStatus>,
+    /// Part of the tenant's name or domain.
+    pub tenant: Option<String>,
+    /// Part of the provider's name.
+    pub provider: Option<String>,
+}
+
+/// Numbers of all tenants by their order, after one of them.
+pub async fn anywhere(
+    db: impl PgExecutor<'_>,
+    filter: &AnywhereFilter,
+    after: &str,
+    limit: i64,
+) -> sqlx::Result<Vec<Anywhere>> {
+    sqlx::query_as!(
+        Anywhere,
+        r#"
+        select n.number, n.country, n.provider, n.status as "status: _", t.id as tenant_id, t.name as tenant, t.domain,
+               (coalesce(n.extension_id, n.group_id, n.destination_id) is not null) as "leads!",
+               exists (select 1 from assignments a where a.tenant_id = n.tenant_id and a.number_id = n.id) as "assigned!"
+          from numbers n join tenants t on t.id = n.tenant_id
+         where n.number > $1 and ($2::text is null or strpos(n.number, $2) > 0) and ($3::text is null or n.status = $3)
+           and ($4::text is null or strpos(lower(t.name || ' ' || t.domain), lower($4)) > 0)
+           and ($5::text is null or strpos(lower(coalesce(n.provider, '')), lower($5)) > 0)
+         order by n.number limit $6
+        "#,
+        after,
+        filter.number,
+        filter.status as Option<NumberStatus>,
+        filter.tenant,
+        filter.provider,
+        limit
+    )
+    .fetch_all(db)
+    .await
+}
+
 pub async fn list(
     db: impl PgExecutor<'_>,
     tenant: Uuid,

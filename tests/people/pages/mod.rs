@@ -1,11 +1,13 @@
 //! Pages as a browser gets them: the results of forms, reloads, two tabs, input that is kept when a session ends, and errors.
 
 mod again;
+mod audit;
 mod buttons;
 mod forms;
 mod lists;
 mod meanwhile;
 mod overview;
+mod phones;
 mod recordings;
 mod reports;
 mod said;

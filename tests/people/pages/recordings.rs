@@ -25,6 +25,9 @@ async fn a_recording_is_played_held_shared_and_deleted_on_pages() {
     let file = owner.get(&format!("/v1/recordings/{recording}/audio?download=true")).await;
     assert_eq!(file.header("content-disposition").map(|kind| kind.starts_with("attachment")), Some(true));
 
+    let look = owner.get(&format!("/app/calls/{call}/look")).await.text();
+    assert!(look.contains("look-facts") && look.contains(&format!("href=\"/app/calls/{call}\"")), "{look}");
+    assert!(owner.get("/app/calls").await.text().contains(&format!("data-look=\"/app/calls/{call}/look\"")));
     let of_call = owner.get(&format!("/app/calls/{call}")).await.text();
     assert!(of_call.contains(&audio), "{of_call}");
     let own = format!("/app/recordings/{recording}");

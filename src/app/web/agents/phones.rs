@@ -6,17 +6,18 @@ use actix_web::{
     post,
     web::{Path, Query, ServiceConfig},
 };
-use askama::Template;
 use serde::Deserialize;
 use uuid::Uuid;
 
 use super::{
     super::{
-        Form, Message, Page, Shell, Turned, Visitor,
+        Form, Message, Page, Turned, Visitor,
         confirm::Confirm,
         done,
-        kept::{Kept, keep},
-        ok, see_other,
+        kept::Kept,
+        ok,
+        phone_sheet::{Onward, SheetPage, keep_phones},
+        see_other,
         sign_in::Sent,
     },
     change, fields, page_with, read,
@@ -49,31 +50,6 @@ pub fn pages(config: &mut ServiceConfig) {
         .service(give_back);
 }
 
-/// The phone's settings, shown once.
-#[derive(Template)]
-#[template(path = "web/agent_created.html")]
-struct CreatedPage<'a> {
-    s: &'a Shell,
-    id: Uuid,
-    name: String,
-    phones: Vec<NewPhone>,
-    /// Is there nothing to do with a PIN?
-    no_voicemail: bool,
-}
-
-/// What a phone is set up with: catalogue key, id in the page, and value. Values that were not made anew are left out.
-fn settings(phone: &NewPhone) -> impl Iterator<Item = (&'static str, &'static str, &str)> {
-    [
-        ("phone.user", "user", &*phone.sip_username),
-        ("phone.password", "password", &phone.sip_password),
-        ("phone.domain", "domain", &phone.domain),
-        ("phone.display_name", "name", &phone.display_name),
-        ("phone.pin", "pin", &phone.voicemail_pin),
-    ]
-    .into_iter()
-    .filter(|(_, _, value)| !value.is_empty())
-}
-
 #[derive(Deserialize)]
 struct ShownQuery {
     shown: Option<Uuid>,
@@ -92,14 +68,15 @@ async fn phones(mut visitor: Visitor, id: Path<Uuid>, query: Query<ShownQuery>) 
     let actor = visitor.needs(Resource::Agents, Level::Write)?;
     Visitor::in_tenant(&actor)?;
     visitor.shell.active = "agents";
-    if let Some(Kept::Phones { name, mut phones }) = visitor.kept(query.shown).await? {
+    if let Some(Kept::Phones { name, mut phones, tokens }) = visitor.kept(query.shown).await? {
         let no_voicemail = !features(&visitor, &actor).await?.voicemail;
         if no_voicemail {
             for phone in &mut phones {
                 phone.voicemail_pin.clear();
             }
         }
-        return ok(&CreatedPage { s: &visitor.shell, id: *id, name, phones, no_voicemail });
+        let onward = Onward::Agent(*id);
+        return ok(&SheetPage::of(&visitor, onward, name, phones, tokens, no_voicemail)?);
     }
     let (address, text) = (format!("/app/agents/{id}"), visitor.shell.t("created.gone_text"));
     let next = Some((address.as_str(), "created.to_agent"));
@@ -189,8 +166,7 @@ async fn rotate(mut visitor: Visitor, path: Path<(Uuid, Uuid)>, sent: Sent) -> P
             .map_or(ExtensionStatus::Active, |phone| phone.status),
     };
     let keyring = change.keyring();
-    let kept = Kept::Phones { name, phones: vec![phone] };
-    let shown = keep(change.db(), &keyring, visitor.session()?, &kept).await?;
+    let shown = keep_phones(change.db(), &keyring, visitor.session()?, name, vec![phone]).await?;
     change.commit().await?;
     Ok(see_other(&format!("/app/agents/{id}/phones?shown={shown}")))
 }
@@ -209,8 +185,8 @@ async fn add_extension(mut visitor: Visitor, id: Path<Uuid>, sent: Sent) -> Page
         match agents::add_extension(&mut change, maker, tenant, *id, number).await {
             Ok(phone) => {
                 let keyring = change.keyring();
-                let kept = Kept::Phones { name: phone.display_name.clone(), phones: vec![phone] };
-                let shown = keep(change.db(), &keyring, visitor.session()?, &kept).await?;
+                let name = phone.display_name.clone();
+                let shown = keep_phones(change.db(), &keyring, visitor.session()?, name, vec![phone]).await?;
                 change.commit().await?;
                 return Ok(see_other(&format!("/app/agents/{id}/phones?shown={shown}")));
             }

@@ -184,7 +184,8 @@ fn leg(s: &Shell, leg: &Value, names: &Names) -> Leg {
     }
 }
 
-fn facts(s: &Shell, call: &Value, names: &Names, sees_cost: bool) -> Vec<(String, String)> {
+/// What is known of a call, as far as it is.
+pub fn facts(s: &Shell, call: &Value, names: &Names, sees_cost: bool) -> Vec<(String, String)> {
     let text = |field: &str| call[field].as_str().unwrap_or_default().to_owned();
     let name = |field: &str| name_of(names, &call[field]).unwrap_or_default();
     let seconds = |field: &str| call[field].as_i64().filter(|seconds| *seconds > 0).map(lasted).unwrap_or_default();

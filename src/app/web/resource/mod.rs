@@ -22,7 +22,7 @@ use actix_web::web::{self, Path, ServiceConfig};
 use serde_json::Value;
 use uuid::Uuid;
 
-pub use cells::{Cell, dialled, dials, formatted, page_of};
+pub use cells::{Cell, csv, dialled, dials, formatted, page_of};
 
 use super::{
     Turned, Visitor,

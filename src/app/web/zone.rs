@@ -6,7 +6,7 @@ use jiff::{
     tz::TimeZone,
 };
 
-use crate::app::web::Visitor;
+use super::Visitor;
 
 const COOKIE: &str = "dialplane_zone";
 

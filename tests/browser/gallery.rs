@@ -402,4 +402,16 @@ async fn created(gallery: &mut Gallery<'_>) {
     browser.size(390, 844).await;
     browser.page.goto(sheet.as_str()).await.unwrap();
     gallery.look("account-sheet-light-390").await;
+    // What was saved can be undone.
+    for (theme, width, country) in [("light", 390, "DE"), ("dark", 1440, "FR")] {
+        browser.page.goto(&format!("{}/theme/{theme}", gallery.site.url)).await.unwrap();
+        browser.size(width, 844).await;
+        browser.page.goto(&format!("{}/app/company", gallery.site.url)).await.unwrap();
+        browser.fill("country", country).await;
+        browser.click("Save").await;
+        browser.sees("Saved.").await;
+        gallery.look(&format!("undo-{theme}-{width}")).await;
+    }
+    browser.click("Undo").await;
+    browser.sees("Undone: it is as it was before.").await;
 }

@@ -65,7 +65,8 @@ pub fn page_of(path: &str) -> (&str, bool) {
         &path[..length]
     };
     match parts[..] {
-        ["account", ..] => ("/account", false),
+        // What is undone is known by its session alone.
+        ["account", ..] | ["undo"] => ("/account", false),
         ["app", "agents", "import", ..] => ("/app/agents/import", false),
         ["agent-assignments", ..] => ("/agent-assignments", true),
         ["platform", "tenants", _, "enter" | "activate"] => ("/platform/tenants", false),

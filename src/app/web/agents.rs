@@ -17,12 +17,15 @@ use uuid::Uuid;
 use super::{
     Form, Page, Shell, Turned, Visitor,
     confirm::{Confirm, Obstacle, is_in_use, user_of},
-    done, html, ok,
+    done, html,
+    kept::Inverse,
+    ok,
     phone_sheet::keep_phones,
     resource::{self, page_of as page_of_kind},
     resources::AGENTS,
     see_other,
     sign_in::Sent,
+    undo::done_undoable,
     wrong,
 };
 use crate::{
@@ -337,12 +340,16 @@ async fn leave_group(visitor: Visitor, path: Path<(Uuid, Uuid)>, sent: Sent) -> 
     let before = groups::store::get(change.db(), tenant, group).await?.ok_or_else(|| Problem::not_found("group"))?;
     let is_own = |member: &Uuid| agent.extensions.iter().any(|extension| extension.id == *member);
     let members = before.members.iter().filter(|member| !is_own(member)).copied().collect();
+    let body = serde_json::json!({ "members": before.members });
     let patch = GroupPatch { members: Some(members), ..GroupPatch::default() };
-    groups::update(&mut change, tenant, group, patch, Some(before.version)).await?;
+    let after = groups::update(&mut change, tenant, group, patch, Some(before.version)).await?;
     change.commit().await?;
     // Back to the question that the group stood in the way of.
     let page = if form.value("next") == "delete" { "/delete" } else { "" };
-    Ok(done(&format!("/app/agents/{id}{page}"), "agents.left_group"))
+    let to = format!("/app/agents/{id}{page}");
+    let (method, path) = ("PATCH".into(), format!("/v1/tenants/{tenant}/groups/{group}"));
+    let inverse = Inverse { method, path, body, version: Some(after.version), to: to.clone() };
+    done_undoable(&visitor, &to, "agents.left_group", inverse).await
 }
 
 /// What leads to an agent's phones, and must lead elsewhere before they can be deleted.

@@ -22,6 +22,8 @@ use crate::{
 
 /// How long secrets are shown, however often their page is loaded.
 const SECRETS: Duration = Duration::minutes(5);
+/// How long something can be undone.
+const UNDO: Duration = Duration::minutes(1);
 /// How long typed input is kept.
 const WORK: Duration = Duration::hours(12);
 
@@ -47,6 +49,8 @@ pub enum Kept {
     Typed(Vec<(String, String)>),
     /// A form that was sent, whose work goes on.
     UnderWay,
+    /// How a change is undone.
+    Undo(Inverse),
     /// Where a form led.
     Led(Led),
     /// A carrier's rates, before they are put in force: the sheet, and what the API says of it.
@@ -69,6 +73,18 @@ pub enum Kept {
     Report(Vec<(String, String)>),
     /// A file of agents, with its preview or result.
     Import(Box<Preview>),
+}
+
+/// What makes something as it was: what the API is asked.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Inverse {
+    pub method: String,
+    pub path: String,
+    pub body: Value,
+    /// The version that the change left.
+    pub version: Option<i64>,
+    /// The page that shows the thing.
+    pub to: String,
 }
 
 /// Where a form led, with the cookies that were set on the way.
@@ -119,6 +135,7 @@ impl Kept {
             | Self::UnderWay
             | Self::Led(_)
             | Self::Link { .. } => SECRETS,
+            Self::Undo(_) => UNDO,
             Self::Typed(_) | Self::Import(_) | Self::Report(_) | Self::Told(_) | Self::Rates { .. } => WORK,
         }
     }

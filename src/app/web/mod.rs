@@ -50,6 +50,7 @@ mod switches;
 mod templates;
 mod tester;
 mod today;
+mod undo;
 mod uploads;
 mod voicemail;
 mod zone;
@@ -91,6 +92,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 const LANGUAGE_COOKIE: &str = "dialplane_language";
 const THEME_COOKIE: &str = "dialplane_theme";
 const FLASH_COOKIE: &str = "dialplane_flash";
+const UNDO_COOKIE: &str = "dialplane_undo";
 /// The largest form in bytes, enough for a CSV file of 10,000 lines.
 const MAX_FORM: usize = 4 * 1024 * 1024;
 
@@ -121,6 +123,7 @@ pub fn pages(config: &mut web::ServiceConfig) {
         .configure(templates::pages)
         .configure(tester::pages)
         .configure(today::pages)
+        .configure(undo::pages)
         .configure(map::pages)
         .configure(modules::pages)
         .configure(monitoring::pages)
@@ -152,6 +155,8 @@ pub struct Shell {
     pub active: &'static str,
     /// What was just done, as a catalogue key.
     pub flash: Option<&'static str>,
+    /// How that can be undone.
+    pub undo: Option<Uuid>,
     /// What the page's form shows again, after its person has signed in.
     pub typed_before: Option<uuid::Uuid>,
     /// The visitor has an extension, and so a phone in the browser.
@@ -301,13 +306,16 @@ impl FromRequest for Visitor {
             let (me, csrf) = session.map_or((None, String::new()), |(live, csrf, _)| (Some(live), csrf));
             let language = language(&request, me.as_ref());
             let flash = request.cookie(FLASH_COOKIE).and_then(|cookie| flash(cookie.value()));
+            let undo = request.cookie(UNDO_COOKIE).filter(|_| flash.is_some());
+            let undo = undo.and_then(|cookie| cookie.value().parse().ok());
             let acting = acting::acting(&api, &request, me.as_ref()).await?;
             let has_phone = match me.as_ref().and_then(|me| Some((me.tenant?, me.user))) {
                 Some((tenant, user)) if !is_away => extensions::store::has_phone(api.pool(), tenant, user).await?,
                 _ => false,
             };
             let theme = theme(&request);
-            let shell = Shell { language, theme, me, csrf, flash, has_phone, acting, is_away, ..Shell::default() };
+            let shell =
+                Shell { language, theme, me, csrf, flash, undo, has_phone, acting, is_away, ..Shell::default() };
             Ok(Self { shell, request, api })
         })
     }
@@ -345,7 +353,7 @@ fn theme(request: &HttpRequest) -> Option<&'static str> {
     }
 }
 
-const FLASHES: [&str; 34] = [
+const FLASHES: [&str; 37] = [
     "agents.was_suspended",
     "agents.was_activated",
     "agents.was_deleted",
@@ -378,6 +386,9 @@ const FLASHES: [&str; 34] = [
     "sign_out.done",
     "switches.was_drained",
     "switches.was_resumed",
+    "undo.changed",
+    "undo.done",
+    "undo.late",
     "verify.done",
     "webhooks.was_replayed",
 ];
@@ -443,6 +454,7 @@ fn html_connecting(status: StatusCode, page: &impl Template, origin: Option<&str
         .content_type("text/html; charset=utf-8")
         .insert_header(("Content-Security-Policy", policy.as_ref()))
         .cookie(Cookie::build(FLASH_COOKIE, "").path("/").max_age(Duration::ZERO).finish())
+        .cookie(Cookie::build(UNDO_COOKIE, "").path("/").max_age(Duration::ZERO).finish())
         .body(body))
 }
 

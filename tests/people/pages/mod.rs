@@ -13,6 +13,7 @@ mod reports;
 mod said;
 mod subjects;
 mod twice;
+mod undo;
 mod voicemail;
 
 use std::collections::HashMap;
@@ -142,7 +143,11 @@ fn set(fields: &mut Vec<(String, String)>, name: &str, value: &str) {
 /// A page's form for one thing, without its buttons' names and boxes that aren't checked.
 fn form(page: &str) -> Vec<(String, String)> {
     let main = page.split("<main").nth(1).unwrap().split("</main>").next().unwrap();
-    let form = main.split("<form ").find(|form| form.split('>').next().unwrap().contains("method=\"post\"")).unwrap();
+    let is_its_own = |form: &&str| {
+        let tag = form.split('>').next().unwrap();
+        tag.contains("method=\"post\"") && !tag.contains("action=\"/undo\"")
+    };
+    let form = main.split("<form ").find(is_its_own).unwrap();
     let boxes = form.split('<').filter(|tag| tag.starts_with("input type=\"checkbox\"") && !tag.contains(" checked"));
     let attribute =
         |tag: &str, name: &str| Some(tag.split(&format!(" {name}=\"")).nth(1)?.split('"').next()?.to_owned());

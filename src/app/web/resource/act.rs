@@ -21,9 +21,10 @@ use crate::{
         ask::{Ask, refusal, turned},
         confirm::{Confirm, Obstacle, user_of},
         done, html, in_path,
-        kept::{Kept, keep_apart},
+        kept::{Inverse, Kept, keep_apart},
         schema::Sent,
         see_other,
+        undo::done_undoable,
     },
     model::error::Error,
     tenancy::auth::rules::Level,
@@ -155,7 +156,15 @@ pub async fn send(
             }
             match once(&at, act.once, &answer.body).await? {
                 Some(shown) => Ok(see_other(&format!("{to}?shown={shown}"))),
-                None => Ok(done(&to, act.done)),
+                None => match (act.name, answer.version, &thing["assignment"]) {
+                    ("unassign", Some(now), Value::Object(was)) => {
+                        let path = at.one_path(&id, "/assign");
+                        let (method, body) = ("POST".into(), Value::Object(was.clone()));
+                        let inverse = Inverse { method, path, body, version: Some(now), to: to.clone() };
+                        done_undoable(&at.visitor, &to, act.done, inverse).await
+                    }
+                    _ => Ok(done(&to, act.done)),
+                },
             }
         }
         // Somebody else changed it, or the same person in another tab.

@@ -25,9 +25,10 @@ use crate::{
         audit, catalogue, done,
         fields::Drawing,
         html, in_path,
-        kept::{Kept, keep_apart},
+        kept::{Inverse, Kept, keep_apart},
         schema::{Kind, Sent, at as value_at, put},
         see_other,
+        undo::{done_undoable, inverse},
     },
     tenancy::{audit::store as audit_store, auth::rules::Level, switches},
 };
@@ -442,6 +443,9 @@ pub async fn save_single(visitor: Visitor, sending: Sending, spec: &'static Spec
     saved(&at, "", thing, &sent, (&path, spec.base)).await
 }
 
+/// Subjects whose changes can be undone: all that they have is shown, and their fields are changed as a whole.
+const UNDONE: [&str; 3] = ["groups", "company", "phone-numbers"];
+
 /// Saves a form, to the path of the API, and leads to a page.
 async fn saved(at: &At, id: &str, thing: Value, sent: &Sent, (path, to): (&str, &str)) -> Page {
     let spec = at.spec;
@@ -470,7 +474,14 @@ async fn saved(at: &At, id: &str, thing: Value, sent: &Sent, (path, to): (&str, 
     }
     let ask = Ask::new(Method::PATCH, path).json(&body).if_match(version(&thing));
     match at.visitor.ask(ask).await {
-        Ok(_) => Ok(done(to, "thing.was_saved")),
+        Ok(answer) => {
+            let back = UNDONE.contains(&spec.name).then(|| inverse(&thing, &body, spec.is_single)).flatten();
+            // Without the version that it has now, somebody else's change would be undone with it.
+            let Some((back, now)) = back.zip(answer.version) else { return Ok(done(to, "thing.was_saved")) };
+            let (path, to) = (path.to_owned(), to.to_owned());
+            let inverse = Inverse { method: "PATCH".into(), path, body: back, version: Some(now), to: to.clone() };
+            done_undoable(&at.visitor, &to, "thing.was_saved", inverse).await
+        }
         // Somebody else saved at this very moment.
         Err(problem) if Refused::is_changed(&problem) => {
             let now = at.one(id).await?;

@@ -24,6 +24,7 @@ struct Things {
     second: Uuid,
     entry: Uuid,
     carrier: Uuid,
+    rate: Uuid,
     key: Uuid,
     webhook: Uuid,
     delivery: Uuid,
@@ -92,6 +93,9 @@ impl Things {
         let cluster = made(node, "/v1/clusters".into(), cluster).await;
         let switch = made(node, "/v1/switches".into(), json!({ "name": format!("s{round}") })).await;
         let carrier = made(node, "/v1/carriers".into(), carrier(&format!("w{round}"))).await;
+        let day = chrono::NaiveDate::from_num_days_from_ce_opt(730_000 + i32::try_from(round).unwrap()).unwrap();
+        let rate = json!({ "from_currency": "EUR", "to_currency": "GBP", "day": day, "rate": "0.8" });
+        let rate = made(node, "/v1/exchange-rates".into(), rate).await;
         let mut template = node.api("GET", "/v1/templates/default", Value::Null).await.json();
         template["name"] = json!(format!("t{round}"));
         made(node, "/v1/templates".into(), template.clone()).await;
@@ -109,6 +113,7 @@ impl Things {
             second: id(&second),
             entry: id(&entry),
             carrier: id(&carrier),
+            rate: id(&rate),
             key: id(&key),
             webhook,
             delivery,
@@ -329,7 +334,7 @@ fn asks(things: &Things, operation: &str) -> Option<Vec<Ask>> {
             &none,
             json!({ "from_currency": "EUR", "to_currency": "USD", "day": "2026-11-01", "rate": format!("1.{round}") }),
         ),
-        "DELETE /v1/exchange-rates/{id}" => one(&none, Value::Null),
+        "DELETE /v1/exchange-rates/{id}" => one(&things.rate, Value::Null),
         "DELETE /v1/carriers/{id}" => one(&things.carrier, Value::Null),
         "PUT /v1/carriers/{id}/rates" | "POST /v1/carriers/{id}/rates/bulk" => {
             one(&things.carrier, json!("prefix,price\n49,0.01\n33,0.02\n"))

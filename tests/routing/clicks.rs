@@ -356,6 +356,8 @@ async fn what_becomes_of_a_job_while_postgres_is_away_is_written_once_it_is_back
             }
         }
     }
+    // Whoever follows the jobs hears the same in a task of its own, and while Postgres is away nothing shows that it has.
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
     let over = chrono::Utc::now();
     let cluster = tokio::task::spawn_blocking(move || {
         cluster.up();

@@ -427,16 +427,25 @@ async fn every_noun_with_things_creates_lists_shows_changes_and_deletes_them() {
         let gone = run(&[&[noun, "show", &id], *of].concat(), "").await;
         assert_eq!(gone.status.code(), Some(3), "{noun}: {}", said(&gone));
     }
-    // Nothing else can be both created and deleted, but for what has a name or a number for an id.
+    // Nothing else can be both created and deleted, but for what has a name or a number for an id, and what is made again instead of changed.
     let help = String::from_utf8(cli.run(&["--help"]).stdout).unwrap();
     let nouns = help.lines().filter_map(|line| line.strip_prefix("  ")?.split_whitespace().next());
     for noun in nouns.filter(|noun| noun.chars().all(|letter| letter.is_ascii_lowercase() || letter == '-')) {
         let verbs = verbs(&cli, noun);
         let has = |verb: &str| verbs.iter().any(|known| known == verb);
-        let is_known =
-            things.iter().any(|(known, ..)| *known == noun) || ["template", "reserved-number"].contains(&noun);
+        let is_known = things.iter().any(|(known, ..)| *known == noun)
+            || ["template", "reserved-number", "exchange-rate"].contains(&noun);
         assert!(is_known || !(has("create") && has("delete") && has("list")), "{noun}: {verbs:?}");
     }
+    let rate = |rate: &str| {
+        json!({ "from_currency": "USD", "to_currency": "EUR", "day": "2026-11-01", "rate": rate }).to_string()
+    };
+    let made = done(&["exchange-rate", "create", "-f", "-"], &rate("0.9")).await["id"].as_str().unwrap().to_owned();
+    done(&["exchange-rate", "create", "-f", "-"], &rate("0.95")).await;
+    assert_eq!(done(&["exchange-rate", "list"], "").await.as_array().unwrap().len(), 1);
+    assert_eq!(done(&["exchange-rate", "show", &made], "").await["rate"], "0.95");
+    done(&["exchange-rate", "delete", &made], "").await;
+    assert_eq!(run(&["exchange-rate", "show", &made], "").await.status.code(), Some(3));
     let held = json!({ "number": "7105", "reason": "the boss" }).to_string();
     done(&[&["reserved-number", "create", "-f", "-"], acme].concat(), &held).await;
     assert_eq!(done(&[&["reserved-number", "show", "7105"], acme].concat(), "").await["reason"], "the boss");

@@ -23,8 +23,12 @@ pub fn rows() -> Vec<Row> {
             early.says("<state>confirmed</state>").await;
             call.hangs_up().await;
             early.says("<state>terminated</state>").await;
+            let mut other = t.phone(3).watches("1001").await;
             for (phone, number) in [(2, "1000"), (3, "1001"), (2, "1001"), (3, "1000")] {
                 let (call, rings) = t.connect(0, 1).await;
+                // From then on, the switch itself knows that the call was answered.
+                early.says("<state>confirmed</state>").await;
+                other.says("<state>confirmed</state>").await;
                 let mut lamp = t.phone(phone).watches(number).await;
                 lamp.says("<state>").await;
                 let first = lamp.all()[0].clone();

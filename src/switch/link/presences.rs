@@ -6,8 +6,8 @@
 //! (`actual_sofia_presence_event_handler`).
 
 use std::{
-    collections::HashMap,
-    sync::{Mutex, PoisonError},
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     node::changes::Changes,
-    switch::live::{Live, change::Aor},
+    switch::live::{self, Live, change::Aor},
     text::{Domain, ExtensionNumber},
 };
 
@@ -45,7 +45,7 @@ struct Kept {
 /// What a link has heard of watched numbers.
 #[derive(Debug, Default)]
 pub struct Presences {
-    asked: Mutex<Vec<Watched>>,
+    asked: Mutex<HashSet<Watched>>,
     kept: Mutex<HashMap<Watched, Kept>>,
     looked_up: Mutex<Option<Instant>>,
 }
@@ -70,8 +70,8 @@ impl Presences {
     pub fn hear(&self, event: &Heard) -> bool {
         let Some(watched) = read(event) else { return false };
         let mut asked = open(&self.asked);
-        if asked.len() < MOST_KEPT && !asked.contains(&watched) {
-            asked.push(watched);
+        if asked.len() < MOST_KEPT {
+            asked.insert(watched);
         }
         true
     }
@@ -86,8 +86,11 @@ impl Presences {
     ) -> Result<(), VisitError> {
         let asked = {
             let mut asked = open(&self.asked);
-            let some = asked.len().min(MOST);
-            asked.drain(..some).collect::<Vec<_>>()
+            let some = asked.iter().take(MOST).cloned().collect::<Vec<_>>();
+            for one in &some {
+                asked.remove(one);
+            }
+            some
         };
         let found = match phones(changes, cluster, &asked).await {
             Ok(found) => found,
@@ -97,10 +100,12 @@ impl Presences {
                 return Err(error);
             }
         };
+        let switches = live.beside(switch);
+        let is_open = |phone: &Aor| switches.as_deref().map(|all| is_registered(all, phone));
         for (watched, phone) in found {
             match phone {
                 Some(phone) => {
-                    let is_open = live.has_phone(switch, &phone);
+                    let is_open = is_open(&phone);
                     if let Some(is_open) = is_open {
                         show(talk, &watched, is_open).await?;
                     }
@@ -110,7 +115,7 @@ impl Presences {
             }
         }
         self.look_up(changes, cluster).await?;
-        for (watched, is_open) in self.changed(|phone| live.has_phone(switch, phone)) {
+        for (watched, is_open) in self.changed(is_open) {
             show(talk, &watched, is_open).await?;
         }
         Ok(())
@@ -183,6 +188,10 @@ async fn phones(
     };
     let all = watched.iter().cloned().zip(phones);
     Ok(all.map(|one| if is_foreign(&one) { one } else { (one.0, None) }).collect())
+}
+
+fn is_registered(switches: &[Arc<live::Watched>], phone: &Aor) -> bool {
+    switches.iter().any(|one| !one.known().state.registrations.of_aor(phone).is_empty())
 }
 
 /// Has the switch tell all who watch a number whether a phone is registered, as it does for a SIP username (`sofia_reg_handle_register_token`

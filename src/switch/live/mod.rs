@@ -192,12 +192,14 @@ impl Live {
         self.switches.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
-    /// Whether a phone is registered, at any switch. `None` if it is not known what goes on at `switch`.
+    /// The switches of a switch's cluster, itself among them. `None` if it is not known what goes on at it.
     #[must_use]
-    pub fn has_phone(&self, switch: Uuid, aor: &change::Aor) -> Option<bool> {
-        let all = self.switches();
-        let is_known = all.iter().any(|one| one.switch == switch && one.known().unknown_since.is_none());
-        is_known.then(|| all.iter().any(|one| !one.known().state.registrations.of_aor(aor).is_empty()))
+    pub fn beside(&self, switch: Uuid) -> Option<Vec<Arc<Watched>>> {
+        let mut all = self.switches();
+        let own = all.iter().find(|one| one.switch == switch && one.known().unknown_since.is_none())?;
+        let cluster = own.cluster;
+        all.retain(|one| one.cluster == cluster);
+        Some(all)
     }
 
     /// Where calls of sandboxes are played.
